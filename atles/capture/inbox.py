@@ -1,0 +1,110 @@
+"""The sessions/ folder: what lies there is stored and queued, then moved to processed/; or set aside, with the reason.
+
+Knows files and the order of commits; what happens to a session afterwards is the caller's `first_job`.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from atles.capture import session_file
+from atles.errors import InvalidSession, SessionConflict
+from atles.layout import Home, sync_folder, write_atomic
+from atles.queue import NewJob, Queue
+from atles.records import Arrival
+from atles.store import Store
+
+log = logging.getLogger("atles.inbox")
+
+
+class Inbox:
+    """Takes session files. `settle_seconds`: how long a file that cannot be parsed may still be being written."""
+
+    def __init__(
+        self,
+        home: Home,
+        store: Store,
+        queue: Queue,
+        first_job: Callable[[str, int], NewJob],
+        *,
+        heldout_every: int,
+        settle_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._home, self._store, self._queue, self._first_job = home, store, queue, first_job
+        self._heldout_every, self._settle_seconds, self._clock = heldout_every, settle_seconds, clock
+        self._immovable: dict[Path, tuple[int, int]] = {}  # stored, but still in the folder: (mtime_ns, size)
+
+    def take(self, path: Path) -> Arrival | None:
+        """Store and queue one file, in one transaction; then move it away. None if nothing could be taken (yet).
+
+        Taking a file twice changes nothing, so a crash between the commit and the move is harmless.
+        """
+        try:
+            state = path.stat()
+            if self._immovable.get(path) == (state.st_mtime_ns, state.st_size):
+                self._move(path, self._home.processed)
+                return None
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None  # taken by an earlier event
+        except OSError as error:
+            log.error("cannot read %s: %s; it stays where it is", path.name, error)
+            return None
+        try:
+            session = session_file.parse(data, path.name)
+            with self._store.transaction():
+                arrival, revision = self._store.sessions.add(session, self._heldout_every)
+                if arrival is not Arrival.SAME:
+                    self._queue.put(self._first_job(session.session_id, revision))
+        except InvalidSession as error:
+            if self._clock() - state.st_mtime < self._settle_seconds:
+                return None
+            self._set_aside(path, str(error))
+            return None
+        except SessionConflict as error:
+            self._set_aside(path, str(error))
+            return None
+        log.info("session %s: %s, %d messages", session.session_id, arrival, len(session.messages))
+        self._move(path, self._home.processed)
+        return arrival
+
+    def waiting(self) -> bool:
+        """Whether files are there that were not taken yet."""
+        return any(path not in self._immovable for path in self._home.sessions.glob("completed_*.json"))
+
+    def restore(self, name: str) -> Path:
+        """Move a quarantined file back, to be tried again. Raises FileNotFoundError."""
+        source, target = self._home.quarantine / name, self._home.sessions / name
+        os.replace(source, target)
+        (self._home.quarantine / f"{name}.reason.txt").unlink(missing_ok=True)
+        return target
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        log.warning("quarantined %s: %s", path.name, reason)
+        target = self._move(path, self._home.quarantine)
+        if target:
+            write_atomic(target.with_name(f"{target.name}.reason.txt"), reason + "\n")
+
+    def _move(self, path: Path, folder: Path) -> Path | None:
+        target, number = folder / path.name, 1
+        while target.exists():
+            number += 1
+            target = folder / f"{path.stem}.{number}{path.suffix}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+            sync_folder(folder)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if path not in self._immovable:
+                log.error("cannot move %s to %s/: %s; its session is safe, and the move is tried again",
+                          path.name, folder.name, error)  # fmt: skip
+            state = path.stat()
+            self._immovable[path] = (state.st_mtime_ns, state.st_size)
+            return None
+        self._immovable.pop(path, None)
+        return target

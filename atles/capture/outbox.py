@@ -1,0 +1,154 @@
+"""Finished sessions on their way to `sessions/completed_*.json`. Knows files and failures, not messages.
+
+Nothing here raises into the host. A session that cannot be written (no folder, read-only, disk full) waits
+in this process and is tried again: at the next call of any tracker, every few seconds, and at exit.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atles.clock import new_id
+from atles.layout import Home, write_atomic
+
+if TYPE_CHECKING:
+    import logging
+
+RETRY_SECONDS = 3.0
+
+_waiting: "deque[Finished]" = deque()
+_delivering = threading.Lock()  # held by whoever works on _waiting
+_starting = threading.Lock()
+_thread: threading.Thread | None = None
+_exiting = False
+_complained: set[tuple[str, int | None]] = set()
+
+
+class Finished:
+    """A session that ended: the text of its file, and the journal that the file replaces."""
+
+    __slots__ = ("home", "journal", "session_id", "text")
+
+    def __init__(self, home: Home, session_id: str, text: str, journal: Path | None) -> None:
+        self.home = home
+        self.session_id = session_id
+        self.text = text
+        self.journal = journal
+
+    def write(self) -> Path:
+        path = hand_over(self.home, self.session_id, self.text)
+        if self.journal is not None:
+            self.journal.unlink(missing_ok=True)
+        return path
+
+
+def hand_over(home: Home, session_id: str, text: str) -> Path:
+    """Write a completed file. Raises OSError.
+
+    Once a completed file has its name it belongs to the daemon, which may be reading it: it is never
+    overwritten. A second file for the same session gets a name of its own, and the daemon compares them.
+    """
+    path = home.completed(session_id)
+    if path.exists():
+        path = path.with_name(f"{path.stem}_{new_id()}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, text)
+    return path
+
+
+def deliver(finished: Finished) -> Path | None:
+    """Write a finished session now, or None: it waits then."""
+    try:
+        path = finished.write()
+    except OSError as error:
+        complain(finished.home, error)
+        _waiting.append(finished)
+        _keep_trying()
+        return None
+    settled(finished.home)
+    return path
+
+
+def retry(patience: float = 0) -> None:
+    """Write what waits, oldest first, up to the first failure. Leaves it to another thread that is at it."""
+    if not _waiting or not _delivering.acquire(timeout=patience):
+        return
+    try:
+        while _waiting:
+            try:
+                _waiting[0].write()
+            except OSError as error:
+                complain(_waiting[0].home, error)
+                # A home that stays broken must not keep the sessions of another one waiting.
+                _waiting.rotate(-1)
+                return
+            settled(_waiting.popleft().home)
+    finally:
+        _delivering.release()
+
+
+def last_try() -> None:
+    """At exit: write what waits, and say what could not be written."""
+    global _exiting
+    _exiting = True
+    for _ in range(len(_waiting)):
+        retry(patience=RETRY_SECONDS)
+    for finished in list(_waiting):
+        kept = finished.journal is not None and os.path.exists(finished.journal)  # noqa: PTH110  # never raises
+        fate = f"its journal {finished.journal} is left for the daemon" if kept else "it is lost"
+        log().error("session %s could not be written before exit: %s", finished.session_id, fate)
+
+
+def complain(home: Home, error: OSError) -> None:
+    """Log a failure, once per cause and home until writing works again."""
+    cause = (str(home.root), error.errno)
+    if cause not in _complained:
+        _complained.add(cause)
+        log().warning("cannot write below %s (%s); kept in memory, written later", home.root, error)
+
+
+def settled(home: Home) -> None:
+    """Writing works (again)."""
+    if not _complained:
+        return
+    causes = {cause for cause in _complained.copy() if cause[0] == str(home.root)}
+    if causes:
+        _complained.difference_update(causes)
+        log().warning("writing below %s works again", home.root)
+
+
+def log() -> "logging.Logger":
+    import logging  # costs more than all the rest of the tracker, and is seldom needed
+
+    return logging.getLogger("atles.tracker")
+
+
+def _keep_trying() -> None:
+    global _thread
+    with _starting:
+        if _exiting or (_thread is not None and _thread.is_alive()):
+            return
+        _thread = threading.Thread(target=_until_empty, name="atles-outbox", daemon=True)
+        _thread.start()
+
+
+def _until_empty() -> None:
+    global _thread
+    while True:
+        time.sleep(RETRY_SECONDS)
+        for _ in range(len(_waiting)):
+            retry()
+        with _starting:
+            if not _waiting:
+                _thread = None
+                return
+
+
+def forget() -> None:
+    """In a forked child: what waits is the parent's to write, and threads that are gone may hold the locks."""
+    global _delivering, _starting, _thread
+    _waiting.clear()
+    _delivering, _starting, _thread = threading.Lock(), threading.Lock(), None

@@ -1,0 +1,230 @@
+"""Settings: command line > ATLES_* environment > one TOML file > the defaults below, which exist only here.
+
+Knows names and types, reads one file; creates nothing. An unknown key is an error that names the nearest known one.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from atles.errors import ConfigError
+from atles.layout import Home
+
+
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class DaemonSettings:
+    poll_seconds: float = _setting(5.0, "look into sessions/ this often, even when no file event came")
+    idle_minutes: float = _setting(30.0, "close a session whose host wrote nothing for this long")
+    settle_seconds: float = _setting(10.0, "a file that cannot be parsed yet may be unfinished for this long")
+
+
+@dataclass(frozen=True)
+class QueueSettings:
+    max_attempts: int = _setting(4, "tries of a step before it goes to the dead-letter list")
+    backoff_seconds: float = _setting(2.0, "wait before the second try; doubles each time")
+    lease_seconds: float = _setting(60.0, "a worker that is silent for this long has lost its job")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    base: str = _setting(
+        "smollm2-135m-instruct", "the base model: smollm2-135m-instruct, hf:<repo>, or a local folder"
+    )
+    folder: str = _setting("", "where converted models are kept; empty: <home>/models")
+    precision: str = _setting("auto", "auto, fp32 or bf16")
+    device: str = _setting("auto", "auto, cpu or cuda")
+    threads: int = _setting(0, "CPU threads of training and answering; 0: from the load found")
+    max_tokens: int = _setting(96, "longest answer of ask and chat, in tokens")
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    topics: int = _setting(8, "key phrases kept per session")
+    recall: int = _setting(4, "remembered messages put before a question")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    enabled: bool = _setting(True, "train at all")
+    min_new_examples: int = _setting(16, "train once this many examples were never trained on")
+    heldout_every: int = _setting(5, "every n-th session is never trained on; it checks the adapter")
+    lora_rank: int = _setting(16, "rank of the LoRA matrices")
+    lora_alpha: int = _setting(32, "LoRA scale; the update is multiplied by alpha / rank")
+    learning_rate: float = _setting(5e-4, "peak learning rate of AdamW")
+    epochs: int = _setting(8, "passes over the examples")
+    batch_size: int = _setting(6, "examples per step")
+    anchors_per_step: int = _setting(12, "general prompts per step on which the model is held to its base")
+    anchor_weight: float = _setting(4.0, "weight of that term in the loss")
+    max_length: int = _setting(256, "longest training sequence, in tokens")
+    max_steps: int = _setting(0, "stop after this many steps; 0: no cap")
+    seed: int = _setting(0, "seed of shuffling and of the LoRA initialisation")
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    min_heldout: int = _setting(2, "held-out examples needed to judge at all")
+    min_gain: float = _setting(0.01, "relative fall of the held-out loss that counts as learning")
+    keep_margin: float = _setting(0.10, "share of the base's right general answers that may be lost")
+    max_tokens: int = _setting(32, "longest answer to a general prompt, in tokens")
+
+
+@dataclass(frozen=True)
+class Settings:
+    daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    gate: GateSettings = field(default_factory=GateSettings)
+
+
+# What is not about a value's type. One line each: the key, the test, and what to say.
+_RULES = (
+    ("daemon.poll_seconds", lambda v: v > 0, "must be above 0"),
+    ("queue.max_attempts", lambda v: v >= 1, "must be at least 1"),
+    ("queue.lease_seconds", lambda v: v > 0, "must be above 0"),
+    ("model.precision", lambda v: v in ("auto", "fp32", "bf16"), "must be auto, fp32 or bf16"),
+    ("model.device", lambda v: v in ("auto", "cpu", "cuda"), "must be auto, cpu or cuda"),
+    ("model.max_tokens", lambda v: v >= 1, "must be at least 1"),
+    ("memory.topics", lambda v: v >= 0, "must not be negative"),
+    ("memory.recall", lambda v: v >= 0, "must not be negative"),
+    ("train.heldout_every", lambda v: v >= 2, "must be at least 2: the gate needs sessions of both kinds"),
+    ("train.lora_rank", lambda v: v >= 1, "must be at least 1"),
+    ("train.learning_rate", lambda v: v > 0, "must be above 0"),
+    ("train.epochs", lambda v: v >= 1, "must be at least 1"),
+    ("train.batch_size", lambda v: v >= 1, "must be at least 1"),
+    ("train.anchors_per_step", lambda v: v >= 0, "must not be negative"),
+    ("train.anchor_weight", lambda v: v >= 0, "must not be negative"),
+    ("train.max_length", lambda v: v >= 16, "must be at least 16"),
+    ("gate.keep_margin", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
+)
+
+
+def keys(settings: Settings | None = None) -> dict[str, Any]:
+    """Every setting as `section.key`, with its value."""
+    settings = settings or Settings()
+    return {
+        f"{section.name}.{option.name}": getattr(getattr(settings, section.name), option.name)
+        for section in fields(Settings)
+        for option in fields(getattr(settings, section.name))
+    }
+
+
+def help_texts() -> dict[str, str]:
+    """Every setting as `section.key`, with one line on what it does."""
+    defaults = Settings()
+    return {
+        f"{section.name}.{option.name}": option.metadata["help"]
+        for section in fields(Settings)
+        for option in fields(getattr(defaults, section.name))
+    }
+
+
+def load_settings(
+    home: Home,
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Iterable[str] = (),
+) -> Settings:
+    """The settings in force for a home.
+
+    `file` defaults to `<home>/atles.toml`; `environment` to the process's; `overrides` are `section.key=value`.
+    Raises ConfigError that names the place, the key and what would be right.
+    """
+    path = file or home.config
+    settings = Settings()
+    for key, value in _from_file(path, must_exist=file is not None):
+        settings = _with(settings, key, value, f"in {path}")
+    env = os.environ if environment is None else environment
+    names = {f"ATLES_{key.replace('.', '_').upper()}": key for key in keys()}
+    for name in sorted(env):
+        if not name.startswith("ATLES_") or name == "ATLES_HOME":
+            continue
+        if name not in names:
+            raise ConfigError(f"unknown environment variable {name}{_nearest(name, names)}")
+        key = names[name]
+        settings = _with(settings, key, _read(key, env[name], f"in the environment ({name})"), name)
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {override!r} is not of the form section.key=value")
+        where = "on the command line"
+        settings = _with(settings, key.strip(), _read(key.strip(), text.strip(), where), where)
+    return settings
+
+
+def _from_file(path: Path, must_exist: bool) -> Iterable[tuple[str, Any]]:
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        if must_exist:
+            raise ConfigError(f"there is no config file {path}") from None
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    sections = [section.name for section in fields(Settings)]
+    for section, values in document.items():
+        if section not in sections:
+            raise ConfigError(f"unknown section [{section}] in {path}{_nearest(section, sections)}")
+        if not isinstance(values, dict):
+            raise ConfigError(f"{section} in {path} must be a section: write [{section}] and its keys below")
+        yield from ((f"{section}.{key}", value) for key, value in values.items())
+
+
+def _read(key: str, text: str, where: str) -> Any:
+    """A value from text, by the type of the key's default."""
+    kind = type(_known(key, where))
+    if kind is str:
+        return text
+    if kind is bool:
+        if text.lower() in ("true", "1", "yes", "on"):
+            return True
+        if text.lower() in ("false", "0", "no", "off"):
+            return False
+        raise ConfigError(f"{key} {where} must be true or false, not {text!r}")
+    try:
+        return kind(text)
+    except ValueError:
+        raise ConfigError(f"{key} {where} must be {_a(kind)}, not {text!r}") from None
+
+
+def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
+    kind = type(_known(key, where))
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{key} {where} must be {_a(kind)}, not {value!r}")
+    for ruled, holds, message in _RULES:
+        if ruled == key and not holds(value):
+            raise ConfigError(f"{key} {where} {message}, not {value!r}")
+    section, option = key.split(".")
+    return replace(settings, **{section: replace(getattr(settings, section), **{option: value})})
+
+
+def _known(key: str, where: str) -> Any:
+    known = keys()
+    if key not in known:
+        raise ConfigError(f"unknown setting {key!r} {where}{_nearest(key, known)}")
+    return known[key]
+
+
+def _a(kind: type) -> str:
+    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"; did you mean {close[0]}?" if close else "; `atles config` lists all of them"

@@ -1,0 +1,249 @@
+"""LearningDaemon: starts and stops the parts, and holds the lock that makes it the only one of its home."""
+
+import logging
+import os
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from atles import log as logs
+from atles.capture.abandoned import close_abandoned
+from atles.capture.inbox import Inbox
+from atles.capture.monitor import Monitor
+from atles.clock import new_id
+from atles.config import Settings, load_settings
+from atles.errors import AtlesError, HomeLocked
+from atles.insights.status import owner, status
+from atles.layout import Home, write_atomic
+from atles.pipeline import journal, steps
+from atles.pipeline.finetune import ModelFineTuner
+from atles.pipeline.memory import MemoryProcessor
+from atles.pipeline.progress import ProgressNote
+from atles.pipeline.worker import WakeUp, Worker
+from atles.queue import Job
+from atles.queue.leases import LeaseQueue
+from atles.records import canonical_json
+from atles.store import Store
+
+log = logging.getLogger("atles.daemon")
+
+_STATS_SECONDS = 300.0
+_DRAIN_SECONDS = 15.0  # how long `stop` waits for the short steps; a training goes on at the next start
+
+
+class LearningDaemon:
+    """Watches a home and learns from what arrives there.
+
+        daemon = LearningDaemon()
+        daemon.start()
+        ...
+        daemon.stop()
+
+    `on_progress` is called with every progress event of a training or evaluation.
+    """
+
+    def __init__(
+        self,
+        home: Home | Path | str | None = None,
+        settings: Settings | None = None,
+        *,
+        console: bool = False,
+        on_progress: Callable[[Mapping[str, Any]], None] = lambda event: None,
+    ) -> None:
+        self.home = home if isinstance(home, Home) else Home(home)
+        self.settings = settings or load_settings(self.home)
+        self.is_running = False
+        self._console = console
+        self._on_progress = on_progress
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Take the home and begin to work, in threads of this process.
+
+        Raises HomeLocked if another daemon has it; AtlesError or OSError if the home cannot be used.
+        """
+        if self.is_running:
+            return
+        self.home.create()
+        self._lock = FileLock(self.home.lock, blocking=False)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            other = owner(self.home) or {}
+            raise HomeLocked(
+                f"a daemon (pid {other.get('pid') or 'unknown'}) works on {self.home.root} already; "
+                "see `atles status`, end it with `atles stop`, or choose another --home"
+            ) from None
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open(self) -> None:
+        settings, home = self.settings, self.home
+        logs.configure(home, console=self._console)
+        self._stop.clear()
+        self._started = time.monotonic()
+        write_atomic(home.owner, canonical_json({"pid": os.getpid(), "started_at": time.time()}))
+        self.store = Store(home.database)
+        self.queue = LeaseQueue(
+            self.store.database, f"{socket.gethostname()}:{os.getpid()}:{new_id()}", settings.queue.lease_seconds
+        )
+        self.memory_processor = MemoryProcessor(
+            store=self.store, topics=settings.memory.topics, heldout_every=settings.train.heldout_every
+        )
+        self.model_fine_tuner = ModelFineTuner(home=home, settings=settings)
+        # The lock is ours, so whoever held these jobs is dead.
+        freed = self.queue.release_others()
+        if freed:
+            log.info("taking up %d jobs that an earlier daemon left", freed)
+        self._progress = ProgressNote(home, self._on_progress)
+        context = steps.Context(
+            home, settings, self.store, self.queue, self.memory_processor, self.model_fine_tuner,
+            self._progress, self._stop, self._started,
+        )  # fmt: skip
+        self._wake = WakeUp()
+        runners = steps.all_steps(context)
+        self._workers = [
+            Worker(lane, self.queue, self.store, runners, settings.queue, self._stop, self._wake)
+            for lane in (steps.LEARN, steps.TRAIN)
+        ]
+        self.inbox = Inbox(
+            home, self.store, self.queue, steps.first_job,
+            heldout_every=settings.train.heldout_every, settle_seconds=settings.daemon.settle_seconds,
+        )  # fmt: skip
+        self._monitor = Monitor(home.sessions, self._take, settings.daemon.poll_seconds)
+        self._housekeeper = threading.Thread(target=self._keep_house, name="atles-house", daemon=True)
+        self.is_running = True
+        for worker in self._workers:
+            worker.start()
+        self._monitor.start()
+        self._housekeeper.start()
+        log.info("daemon started on %s, pid %d", home.root.resolve(), os.getpid())
+
+    def _take(self, path: Path) -> None:
+        if self.inbox.take(path):
+            self._wake()
+
+    def _keep_house(self) -> None:
+        """Renews leases, closes abandoned sessions, keeps the statistics fresh."""
+        beat = self.settings.queue.lease_seconds / 3
+        idle_seconds = self.settings.daemon.idle_minutes * 60
+        next_stats = 0.0
+        while True:
+            try:
+                for worker in self._workers:
+                    if worker.current:
+                        self.queue.renew(worker.current)
+                for path in close_abandoned(self.home, idle_seconds):
+                    log.info("closed %s: its host wrote nothing for %g minutes", path.name, idle_seconds / 60)
+                if time.monotonic() >= next_stats:
+                    journal.publish_stats(self.store, self.home, self.uptime)
+                    next_stats = time.monotonic() + _STATS_SECONDS
+            except (AtlesError, OSError, sqlite3.Error) as error:
+                log.error("housekeeping failed, trying again: %s", error)
+            if self._stop.wait(beat):
+                return
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def stop(self) -> None:
+        """Finish the short steps, interrupt a training at its checkpoint, and give the home back."""
+        if not self.is_running:
+            return
+        log.info("daemon stops")
+        self._monitor.stop()
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self.queue.next_due(steps.LEARN) is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._stop.set()
+        self._wake()
+        for worker in self._workers:
+            if not worker.join(_DRAIN_SECONDS):
+                log.warning("lane %s did not end in time; its job is taken up at the next start", worker.lane)
+        self._housekeeper.join(_DRAIN_SECONDS)
+        self._progress.clear()
+        try:
+            journal.publish(self.store, self.home, self.uptime)
+        except OSError as error:
+            log.error("cannot write the logs now, they follow at the next start: %s", error)
+        self.is_running = False
+        self.store.close()
+        self.home.owner.unlink(missing_ok=True)
+        log.info("daemon stopped")
+        logs.close()
+        self._lock.release()
+
+    def drain(self) -> list[Job]:
+        """Work until nothing is left to do; the dead-letter list."""
+        while self._busy():
+            time.sleep(0.05)
+        return list(self.queue.dead())
+
+    def _busy(self) -> bool:
+        return bool(self.queue.open()) or self.inbox.waiting()
+
+    def get_status(self) -> dict[str, Any]:
+        """The daemon, its queue, the active adapter and the original's statistics."""
+        if self.is_running:
+            return status(self.home, self.store, self.queue)
+        return home_status(self.home)
+
+
+def home_status(home: Home) -> dict[str, Any]:
+    """The status of a home's daemon, wherever it runs. Raises AtlesError if nothing was ever stored there."""
+    if not home.database.exists():
+        raise AtlesError(f"{home.root} holds no ATLES data; choose another --home, or begin with `atles start`")
+    store = Store(home.database)
+    try:
+        return status(home, store, LeaseQueue(store.database, "status"))
+    finally:
+        store.close()
+
+
+# --- The original's functions: one daemon in this process ---
+
+_daemon: LearningDaemon | None = None
+_guard = threading.Lock()
+
+
+def get_daemon(home: Home | Path | str | None = None) -> LearningDaemon:
+    """This process's daemon, made at the first call; it is not started."""
+    global _daemon
+    with _guard:
+        if _daemon is None:
+            _daemon = LearningDaemon(home)
+        return _daemon
+
+
+def start_daemon(home: Home | Path | str | None = None) -> LearningDaemon:
+    """Start this process's daemon. `atles start` gives you one that outlives the process."""
+    daemon = get_daemon(home)
+    daemon.start()
+    return daemon
+
+
+def stop_daemon() -> None:
+    """Stop this process's daemon, if it runs."""
+    global _daemon
+    with _guard:
+        daemon, _daemon = _daemon, None
+    if daemon:
+        daemon.stop()
+
+
+def get_daemon_status(home: Home | Path | str | None = None) -> dict[str, Any]:
+    """The status of the home's daemon, in this process or another."""
+    if _daemon and home is None:
+        return _daemon.get_status()
+    return home_status(home if isinstance(home, Home) else Home(home))

@@ -1,0 +1,67 @@
+"""What can go wrong, as one tree. `retryable` tells the queue whether trying again can help.
+
+    AtlesError
+    ├── ConfigError          a setting is unknown or ill-typed
+    ├── HomeLocked           another daemon owns this home
+    ├── StoreError           the database cannot be used
+    ├── InvalidSession       a session file that cannot be read as a session
+    ├── SessionConflict      a known session id with another history
+    ├── UnknownAdapter       no adapter of that name
+    ├── LeaseLost            the job now belongs to another worker
+    └── ProgramFailed        a machine-learning program ended without a result
+
+Every message says what happened and, where there is one, the way out.
+"""
+
+
+class AtlesError(Exception):
+    """Something that ATLES can explain."""
+
+    retryable = False
+
+
+class ConfigError(AtlesError):
+    """A setting is unknown or has the wrong type."""
+
+
+class HomeLocked(AtlesError):
+    """Another daemon works on this home."""
+
+
+class StoreError(AtlesError):
+    """The database cannot be opened, or was written by a newer ATLES."""
+
+
+class InvalidSession(AtlesError):
+    """The file is not a session. The message names the place and what was expected there."""
+
+
+class SessionConflict(AtlesError):
+    """A session with this id is stored, and its messages differ from these."""
+
+
+class UnknownAdapter(AtlesError):
+    """No adapter has that name."""
+
+
+class LeaseLost(AtlesError):
+    """The job's lease ran out and another worker has it; this worker's result is dropped."""
+
+
+class ProgramFailed(AtlesError):
+    """A machine-learning program failed.
+
+    `kind` is one of missing_base, missing_packages, bad_data, nan_loss, out_of_memory, killed, stopped, crash.
+    """
+
+    # What the outside world causes may pass; what the input causes will not.
+    _MAY_PASS = frozenset({"killed", "stopped", "out_of_memory", "crash"})
+
+    def __init__(self, program: str, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.program = program
+        self.kind = kind
+
+    @property
+    def retryable(self) -> bool:  # type: ignore[override]  # depends on the kind, not on the class
+        return self.kind in self._MAY_PASS

@@ -1,0 +1,1 @@
+"""Every number that people see, each from one place."""

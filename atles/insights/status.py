@@ -1,0 +1,74 @@
+"""What the daemon of a home is doing, seen from any process."""
+
+import json
+import os
+import time
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from atles.layout import Home
+from atles.queue import Queue
+from atles.store import Store
+from atles.store.adapters import BASE
+
+
+def owner(home: Home) -> dict[str, Any] | None:
+    """Who runs the home's daemon: `pid`, `started_at` (Unix seconds); None if nobody does.
+
+    The lock decides, not the pid: a pid left by a killed daemon may belong to somebody else by now.
+    """
+    try:
+        lock = FileLock(home.lock, blocking=False)
+        lock.acquire()
+    except Timeout:
+        try:
+            return json.loads(home.owner.read_text("utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {"pid": None, "started_at": None}  # it is just starting
+    except OSError:
+        return None  # no such home
+    lock.release()
+    return None
+
+
+def status(home: Home, store: Store, queue: Queue) -> dict[str, Any]:
+    """The daemon, its queue, the active adapter and the totals, as one JSON object."""
+    running = owner(home)
+    uptime = time.time() - running["started_at"] if running and running["started_at"] else 0.0
+    jobs = queue.open()
+    _, active = store.adapters.active()
+    return {
+        "is_running": running is not None,
+        "pid": running["pid"] if running else None,
+        "home": str(home.root.resolve()),
+        "stats": {**store.logs.totals(), "uptime_hours": round(uptime / 3600, 4)},
+        "queue": {
+            "waiting": sum(job.state == "waiting" for job in jobs),
+            "running": [job.key for job in jobs if job.state == "running"],
+            "dead": [{"job": job.key, "error": job.error} for job in queue.dead()],
+        },
+        "inbox": sum(1 for _ in home.sessions.glob("completed_*.json")),
+        "quarantine": sum(1 for _ in home.quarantine.glob("*.reason.txt")),
+        "active_adapter": None if active == BASE else active,
+        "progress": progress(home) if running else None,
+    }
+
+
+def progress(home: Home) -> dict[str, Any] | None:
+    """The last word of a running training or evaluation; None if there is none."""
+    try:
+        return json.loads((home.work / "progress.json").read_text("utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def alive(pid: int) -> bool:
+    """Whether a process with this id exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

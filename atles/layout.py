@@ -1,0 +1,99 @@
+"""Where everything lies below one home folder. The layout is a public contract: see docs/storage.md."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+DEFAULT_HOME = "./atles_memory"
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\Z")
+
+
+def default_home() -> Path:
+    """`$ATLES_HOME`, else `./atles_memory`."""
+    return Path(os.environ.get("ATLES_HOME") or DEFAULT_HOME)
+
+
+def file_name(session_id: str) -> str:
+    """A file name for any session id: the id itself where that is safe, else a readable part and a hash.
+
+    Ids may hold `/`, `..`, NUL, 300 characters or half an emoji; two ids never share a name.
+    """
+    if _SAFE.match(session_id) and ".." not in session_id:
+        return session_id
+    digest = hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    readable = re.sub(r"[^A-Za-z0-9-]+", "_", session_id)[:40].strip("_")
+    return f"{readable or 'session'}_{digest}"
+
+
+class Home:
+    """The paths below one storage root. Creates nothing until `create()` is called."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = Path(root) if root is not None else default_home()
+        self.config = self.root / "atles.toml"
+        self.database = self.root / "atles.db"
+        self.training_data = self.root / "training_data"
+        self.chat_data = self.training_data / "chat"
+        self.datasets = self.training_data / "datasets"
+        self.models = self.root / "models"
+        self.adapters = self.root / "adapters"
+        self.work = self.root / "work"
+        self.daemon = self.root / "learning_daemon"
+        self.log = self.daemon / "daemon.log"
+        self.lock = self.daemon / "daemon.lock"
+        self.owner = self.daemon / "daemon.json"
+        self.sessions = self.daemon / "sessions"
+        self.open_sessions = self.sessions / "open"
+        self.processed = self.sessions / "processed"
+        self.quarantine = self.sessions / "quarantine"
+        self.logs = self.daemon / "logs"
+        self.master_log = self.logs / "master_log.jsonl"
+        self.stats = self.logs / "daemon_stats.json"
+
+    def create(self) -> "Home":
+        """Make the folders. Raises OSError where the home cannot be written."""
+        for folder in (
+            self.training_data, self.chat_data, self.datasets, self.models, self.adapters, self.work,
+            self.open_sessions, self.processed, self.quarantine, self.logs,
+        ):  # fmt: skip
+            folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def completed(self, session_id: str) -> Path:
+        """The file by which a finished session is handed over."""
+        return self.sessions / f"completed_{file_name(session_id)}.json"
+
+    def __repr__(self) -> str:
+        return f"Home({str(self.root)!r})"
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a file so that readers see the old content or the new, never a part, even after power loss.
+
+    Raises OSError (disk full, read-only); the old file is then unchanged and no temporary file is left.
+    """
+    if isinstance(data, str):
+        data = data.encode("utf-8", "backslashreplace")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in the folder durable. Without effect where folders cannot be opened (Windows)."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

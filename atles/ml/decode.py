@@ -1,0 +1,95 @@
+"""Greedy answers: many at once, or one token by token. Knows token ids, not files or adapters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from atles.ml.program import progress
+
+
+def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Tokens after which an answer is over."""
+    stops = model.generation_config.eos_token_id
+    return {tokenizer.eos_token_id, *(stops if isinstance(stops, list) else [stops] if stops is not None else [])}
+
+
+@torch.inference_mode()
+def greedy(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int,
+    *,
+    batch_size: int = 16,
+    phase: str = "generate",
+) -> list[list[int]]:
+    """The most likely answer to each prompt (token ids, with the end token where it came within `max_tokens`).
+
+    Prompts of like length go together, padded on the left; an answered prompt leaves its batch at once.
+    """
+    stops, started = ends(model, tokenizer), time.monotonic()
+    answers: list[list[int]] = [[] for _ in prompts]
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    for first in range(0, len(order), batch_size):
+        batch = order[first : first + batch_size]
+        width = max(len(prompts[index]) for index in batch)
+        pads = [width - len(prompts[index]) for index in batch]
+        ids = torch.tensor([[tokenizer.pad_token_id] * pad + list(prompts[i]) for i, pad in zip(batch, pads, strict=True)])
+        mask = (torch.arange(width) >= torch.tensor(pads)[:, None]).long().to(model.device)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        ids, cache = ids.to(model.device), DynamicCache(config=model.config)
+        for _ in range(max_tokens):
+            output = model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                logits_to_keep=1,
+                use_cache=True,
+            )
+            tokens = output.logits[:, -1].argmax(-1)
+            for index, token in zip(batch, tokens.tolist(), strict=True):
+                answers[index].append(token)
+            going = [row for row, token in enumerate(tokens.tolist()) if token not in stops]
+            if not going:
+                break
+            if len(going) < len(batch):
+                keep = torch.tensor(going, device=model.device)
+                batch = [batch[row] for row in going]
+                cache.batch_select_indices(keep)
+                tokens, mask, positions = tokens[keep], mask[keep], positions[keep]
+            ids = tokens[:, None]
+            mask = torch.cat([mask, mask.new_ones(len(batch), 1)], 1)
+            positions = positions[:, -1:] + 1
+        progress(phase, min(first + batch_size, len(order)), len(order), started)
+    return answers
+
+
+@torch.inference_mode()
+def stream(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], max_tokens: int) -> Iterator[str]:
+    """The same answer as `greedy`, as pieces of text while it is written."""
+    stops = ends(model, tokenizer)
+    ids: Any = torch.tensor([list(prompt)], device=model.device)
+    cache, tokens, shown = DynamicCache(config=model.config), [], ""
+    for _ in range(max_tokens):
+        output = model(input_ids=ids, past_key_values=cache, logits_to_keep=1, use_cache=True)
+        ids = output.logits[:, -1:].argmax(-1)
+        if (token := int(ids)) in stops:
+            break
+        tokens.append(token)
+        whole = tokenizer.decode(tokens, skip_special_tokens=True)
+        if not whole.endswith("�"):  # half a character: the rest comes with the next token
+            yield whole[len(shown) :]
+            shown = whole
+    rest = tokenizer.decode(tokens, skip_special_tokens=True)[len(shown) :]
+    if rest:
+        yield rest
+
+
+def text(tokenizer: PreTrainedTokenizerBase, answer: Sequence[int]) -> str:
+    return tokenizer.decode(list(answer), skip_special_tokens=True).strip()

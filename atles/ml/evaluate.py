@@ -1,0 +1,118 @@
+"""Measure what a base model and its adapters know: surprise at held-out answers, right answers to general prompts.
+
+    python -m atles.ml.evaluate spec.json     (fields: see Spec; leaves report.json)
+
+One model in memory; adapters are switched on it. Measures only: what a difference means is the gate's to decide.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from atles.ml import base, decode, program
+from atles.ml.pack import Answer, log_probs, pack
+
+
+@dataclass(frozen=True)
+class Spec:
+    base: str
+    models_dir: str
+    adapters: dict[str, str] = field(default_factory=dict)  # name -> adapter folder
+    heldout: str | None = None  # JSONL {"id", "messages"}; the last message is the assistant's
+    general: str | None = None  # JSONL {"id", "ask", "expect"}
+    max_tokens: int = 32
+    row_length: int = 512
+    precision: str = "auto"
+    device: str = "auto"
+    threads: int = 0  # 0: from the load found
+
+
+def evaluate(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
+    spec = program.parse(Spec, fields)
+    started = time.monotonic()
+    torch.set_num_threads(program.threads(spec.threads))
+    models_dir = Path(spec.models_dir)
+    model, tokenizer = base.load(spec.base, models_dir, spec.precision, spec.device)
+    heldout = program.read_jsonl(spec.heldout) if spec.heldout else []
+    general = program.read_jsonl(spec.general) if spec.general else []
+
+    def measure(asked: list[dict[str, Any]], answers: list[str]) -> dict[str, Any]:
+        return {"heldout": surprise(model, tokenizer, heldout, spec), "general": judge(asked, answers)}
+
+    def ask(asked: list[dict[str, Any]]) -> list[str]:
+        prompts = [base.render(tokenizer, [{"role": "user", "content": row["ask"]}]) for row in asked]
+        answers = decode.greedy(model, tokenizer, prompts, spec.max_tokens, phase="evaluate")
+        return [decode.text(tokenizer, answer) for answer in answers]
+
+    cache = models_dir / "answers" / f"{cache_key(spec, models_dir, general, model)}.json"
+    if not cache.exists():
+        program.write_json(cache, {"answers": ask(general)})
+    models = {"base": measure(general, json.loads(cache.read_text())["answers"])}
+    # Only what the base got right can be forgotten, so the adapters are asked nothing else.
+    known = [row for row in general if models["base"]["general"][row["id"]]["right"]]
+    for name, path in spec.adapters.items():
+        model = add_adapter(model, name, path)
+        models[name] = measure(known, ask(known))
+    return {
+        "base": spec.base,
+        "models": models,
+        "asked": {name: len(result["general"]) for name, result in models.items()},
+        "seconds": round(time.monotonic() - started, 1),
+        "threads": torch.get_num_threads(),
+        "device": str(model.device),
+    }
+
+
+def add_adapter(model: PreTrainedModel | PeftModel, name: str, path: str) -> PeftModel:
+    """`model` with the adapter at `path` on it, and no other one in use."""
+    if not (Path(path) / "adapter_config.json").is_file():
+        raise program.BadData(f"adapter {name!r} is not at {path}: no adapter_config.json there")
+    if not isinstance(model, PeftModel):
+        return PeftModel.from_pretrained(model, path, adapter_name=name).eval()
+    model.load_adapter(path, adapter_name=name)
+    model.set_adapter(name)
+    return model.eval()
+
+
+@torch.inference_mode()
+def surprise(
+    model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, rows: list[dict[str, Any]], spec: Spec
+) -> dict[str, dict[str, float]]:
+    """By id: mean nats per token of the last answer, given the messages before it; lower is better."""
+    answers = [Answer(*map(tuple, base.render_answer(tokenizer, row["messages"]))) for row in rows]
+    result, started = {}, time.monotonic()
+    for row in pack(answers, spec.row_length):
+        parts = log_probs(model, row).split([len(answers[index].answer) for index in row.members])
+        for index, part in zip(row.members, parts, strict=True):
+            targets = torch.tensor(answers[index].answer, device=part.device)
+            nats = -part.gather(1, targets[:, None]).mean().item()
+            result[rows[index]["id"]] = {"nll": round(nats, 5), "tokens": len(targets)}
+        program.progress("evaluate", len(result), len(rows), started)
+    return result
+
+
+def judge(rows: list[dict[str, Any]], answers: list[str]) -> dict[str, dict[str, Any]]:
+    """By id: whether the answer holds what the row expects (a regular expression, any case)."""
+    return {
+        row["id"]: {"right": re.search(row["expect"], answer, re.IGNORECASE) is not None, "answer": answer}
+        for row, answer in zip(rows, answers, strict=True)
+    }
+
+
+def cache_key(spec: Spec, models_dir: Path, general: list[dict[str, Any]], model: PreTrainedModel) -> str:
+    """Names the base's answers. What is expected is no part of it: answers are kept, and judged afresh."""
+    fingerprint = base.fingerprint(base.folder(spec.base, models_dir))
+    return base.content_key(fingerprint, [row["ask"] for row in general], spec.max_tokens, str(model.dtype))
+
+
+if __name__ == "__main__":
+    program.run(evaluate, nice=10)

@@ -1,0 +1,1 @@
+"""What happens to a session: five steps, each safe to run twice."""

@@ -1,0 +1,60 @@
+"""Asking what was learned: a question, what memory adds to it, and the model that answers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from atles.config import Settings
+from atles.layout import Home
+from atles.pipeline.finetune import model_spec
+from atles.pipeline.memory import MemoryProcessor, with_memory
+from atles.programs import Progress
+from atles.serving.local import LocalModel
+from atles.store import Store
+from atles.store.adapters import BASE
+
+
+class Answerer:
+    """Answers with the base model or an adapter, with or without memory.
+
+    `model` is `active`, `base` or an adapter's name; `model_name` says which it turned out to be.
+    Raises UnknownAdapter.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        store: Store,
+        model: str = "active",
+        *,
+        memory: bool = True,
+        max_tokens: int | None = None,
+    ) -> None:
+        name = store.adapters.active()[1] if model == "active" else BASE if model == "base" else model
+        adapter = store.adapters.get(name) if name != BASE else None
+        self.model_name = adapter.name if adapter else settings.model.base
+        spec = model_spec(settings.model, home)
+        if adapter:
+            spec["base"] = adapter.base  # an adapter works on the base that it was trained on, whatever is set now
+        self._model = LocalModel(
+            spec, Path(adapter.path) if adapter else None, home.work, max_tokens or settings.model.max_tokens
+        )
+        self._memory = MemoryProcessor(store=store) if memory else None
+        self._recall = settings.memory.recall
+
+    def answer(self, questions: Sequence[str], on_progress: Progress = lambda event: None) -> list[str]:
+        """The answers to independent questions, in order. Raises ProgramFailed."""
+        return self._model.answer([self._before(question) for question in questions], on_progress)
+
+    def stream(self, conversation: Sequence[dict[str, str]], on_text: Callable[[str], None]) -> str:
+        """The answer to a conversation's last message, piece by piece and as a whole. Raises ProgramFailed."""
+        *earlier, question = conversation
+        remembered = self._before(question["content"])
+        return self._model.stream([*remembered[:-1], *earlier, remembered[-1]], on_text)
+
+    def _before(self, question: str) -> list[dict[str, str]]:
+        recalled = self._memory.recall(question, self._recall) if self._memory else []
+        return with_memory(question, recalled)
+
+    def close(self) -> None:
+        self._model.close()

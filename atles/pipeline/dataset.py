@@ -1,0 +1,184 @@
+"""Examples: what of a session is worth learning, and in which form. Pure functions, but for the files at the end.
+
+The rules, in the order in which a conversation meets them:
+
+* Messages of the user in a row are one question. Empty ones are nothing.
+* Of answers in a row the last one stands: that is what a regenerated answer looks like.
+* An answer that rests on a tool's result is not learned: the model cannot know the result. It stays as context.
+* An answer with the same words as the one before it is a model that was stuck; it is not learned.
+* When the user corrects an answer, the question is learned with the corrected answer, and the rejected one is
+  nowhere: not as an answer, not as context.
+* A system message is context. Roles that chat models do not know are left out.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from atles.layout import write_atomic
+from atles.records import Dataset, Example, Message, Session, content_id
+
+_HISTORY_TURNS = 3  # of the conversation so far; more costs training time and teaches little
+_CORRECTION = re.compile(
+    r"""^\W*(?:
+      no\b(?!\W+(?:thanks|thank|worries|problem|idea|need|rush|one|more|matter|doubt|wonder|way)\b)
+    | nope\b | wrong\b | incorrect\b | not\ quite\b
+    | (?:sorry,?\ |hmm,?\ |erm,?\ |ah,?\ |wait,?\ )*(?:that|this|it)(?:'s|\ is|s)\ (?:wrong|incorrect|not\ (?:right|true|correct|what\ i))\b
+    | (?:that|this|it)\ (?:isn'?t|wasn'?t)\ (?:right|true|correct|what\ i)\b
+    | you(?:'re|\ are)\ (?:wrong|mistaken|mixing)\b | you\ got\ (?:that|it)\ wrong\b
+    | actually,?\ (?:it|that|no|my|the)\b
+    | i\ (?:said|meant|told\ you)\b
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_APOLOGY = re.compile(
+    r"""^(?:[^.!?]*\b(?:sorry|apolog\w+|my\ mistake|my\ bad|you(?:'re|\ are)\ (?:right|absolutely|correct)|
+    thanks?\ (?:you\ )?for\ (?:the|that|correcting|letting|setting)|good\ catch|i\ stand\ corrected)\b[^.!?]*[.!?]+\s*)+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# A question that begins like this and is short makes no sense without what was said before it.
+_LEANS = re.compile(r"^\W*(?:and|but|so|or|what about|how about|why|ok|okay|yes|yeah|no|it|that|this|those|these)\b", re.IGNORECASE)
+_LEANS_BELOW_WORDS = 6
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and the answer that stood."""
+
+    question: str
+    answer: str
+    message_id: str
+    learned: bool
+    correction: bool = False
+
+
+def turns(messages: Sequence[Message]) -> list[Turn]:
+    """The conversation as questions and the answers that stood, by the rules above."""
+    found: list[Turn] = []
+    question: list[str] = []
+    rests_on_tool = False
+    for message in messages:
+        text = message.text.strip()
+        if message.role == "tool" or message.tool_calls:
+            rests_on_tool = True
+        elif message.role == "user" and text:
+            question.append(text)
+            rests_on_tool = False
+        elif message.role == "assistant" and text:
+            if question:
+                stuck = bool(found) and found[-1].answer == text
+                turn = Turn("\n\n".join(question), text, message.id, learned=not (rests_on_tool or stuck))
+                _append(found, turn)
+                question = []
+            elif found:
+                last = found[-1]
+                learned = last.learned and not rests_on_tool
+                found[-1] = replace(last, answer=text, message_id=message.id, learned=learned)
+    return found
+
+
+def _append(found: list[Turn], turn: Turn) -> None:
+    if not (found and _CORRECTION.match(turn.question)):
+        found.append(turn)
+        return
+    rejected = found.pop()
+    answer = _APOLOGY.sub("", turn.answer).strip()
+    if _stems(turn.question) & _stems(answer):
+        found.append(Turn(rejected.question, answer, turn.message_id, learned=True, correction=True))
+    # Otherwise the reply does not hold the right answer ("Oh, sorry!"), and there is nothing to learn.
+
+
+def _stems(text: str) -> set[str]:
+    """The longer words of a text, cut so that "Thursdays" meets "Thursday"."""
+    return {word.lower()[:5] for word in _WORD.findall(text) if len(word) > 3}
+
+
+def build_examples(session: Session) -> list[Example]:
+    """The session's examples: each learned answer after its question alone, and after the conversation so far."""
+    system = [
+        {"role": "system", "content": message.text.strip()}
+        for message in session.messages
+        if message.role == "system" and message.text.strip()
+    ][:1]
+    history: list[dict[str, str]] = []
+    examples: dict[str, Example] = {}
+    for turn in turns(session.messages):
+        exchange = [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
+        if turn.learned:
+            forms = []
+            if not _leans(turn.question) or not (history or system):
+                forms.append(("correction" if turn.correction else "pair", exchange))
+            if history or system:
+                forms.append(("chat", [*system, *history[-2 * _HISTORY_TURNS :], *exchange]))
+            for kind, messages in forms:
+                example = Example(
+                    session.session_id, turn.message_id, kind, turn.question, turn.answer, tuple(messages)
+                )
+                examples[example.id] = example
+        history += exchange
+    return list(examples.values())
+
+
+def _leans(question: str) -> bool:
+    return bool(_LEANS.match(question)) and len(question.split()) < _LEANS_BELOW_WORDS
+
+
+def write_session_files(session: Session, examples: Sequence[Example], seed_file: Path, chat_file: Path) -> None:
+    """The seed's JSONL (one line per answer) and its twin in the chat format of TRL and OpenAI fine-tuning."""
+    by_answer = {example.message_id: example for example in examples}
+    _write_jsonl(
+        seed_file,
+        (
+            {"instruction": example.instruction, "output": example.output, "context": session.session_id}
+            for example in by_answer.values()
+        ),
+    )
+    _write_jsonl(chat_file, ({"messages": example.messages} for example in examples))
+
+
+def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example]) -> Dataset:
+    """Write an immutable dataset: `train.jsonl`, `heldout.jsonl`, and last `manifest.json`, which makes it complete.
+
+    What says the same is written once, and what is trained on is not held out, whatever session it came from.
+    The same examples give the same dataset, which is then not written again.
+    """
+    taught = {content_id(example.messages): example for example in train}
+    unseen = {content_id(example.messages): example for example in heldout}
+    train, heldout = list(taught.values()), [unseen[key] for key in unseen if key not in taught]
+    dataset_id = content_id(sorted(example.id for example in train), sorted(example.id for example in heldout))
+    path = folder / dataset_id
+    dataset = Dataset(
+        dataset_id,
+        str(path),
+        len(train),
+        len(heldout),
+        tuple(dict.fromkeys(example.session_id for example in train)),
+        tuple(dict.fromkeys(example.session_id for example in heldout)),
+    )
+    manifest = path / "manifest.json"
+    if not manifest.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        for name, examples in (("train", train), ("heldout", heldout)):
+            _write_jsonl(
+                path / f"{name}.jsonl",
+                ({"id": example.id, "messages": example.messages} for example in examples),
+            )
+        write_atomic(
+            manifest,
+            json.dumps(
+                {
+                    "id": dataset_id,
+                    "train": {"examples": len(train), "sessions": dataset.train_sessions},
+                    "heldout": {"examples": len(heldout), "sessions": dataset.heldout_sessions},
+                },
+                indent=2,
+            ),
+        )
+    return dataset
+
+
+def _write_jsonl(path: Path, objects: Iterable[object]) -> None:
+    write_atomic(path, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects))

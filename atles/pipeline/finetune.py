@@ -1,0 +1,142 @@
+"""ModelFineTuner: from sessions to training files, and from a training file to an adapter."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from filelock import FileLock
+
+from atles import programs
+from atles.clock import compact, timestamp
+from atles.config import ModelSettings, Settings, load_settings
+from atles.errors import AtlesError
+from atles.layout import Home, file_name
+from atles.pipeline.dataset import build_examples, write_session_files
+from atles.records import Example, Session, TrainReport, content_id
+
+Progress = Callable[[Mapping[str, Any]], None]
+
+
+def prompts(name: str) -> Path:
+    """A set of general prompts that ships with ATLES: `anchors` to train with, `general` to judge with."""
+    return Path(str(files("atles") / "data" / f"{name}.jsonl"))
+
+
+def model_spec(model: ModelSettings, home: Home) -> dict[str, Any]:
+    """What every machine-learning program needs to know of the base model."""
+    return {
+        "base": model.base,
+        "models_dir": str(Path(model.folder).resolve() if model.folder else home.models.resolve()),
+        "precision": model.precision,
+        "device": model.device,
+        "threads": model.threads,
+    }
+
+
+class ModelFineTuner:
+    """Trains LoRA adapters (Hu et al., arXiv 2106.09685) in a subprocess. `model_name` is a base as in `model.base`."""
+
+    def __init__(
+        self, model_name: str | None = None, *, home: Home | None = None, settings: Settings | None = None
+    ) -> None:
+        self.home = home or Home()
+        self.settings = settings or load_settings(self.home)
+        self.model_name = model_name or self.settings.model.base
+
+    def prepare_training_data(
+        self, session: Session | Mapping[str, Any], examples: list[Example] | None = None, at: str | None = None
+    ) -> Path:
+        """Write the session's examples as JSONL: `instruction`, `output`, `context` (the session id).
+
+        The chat-format twin lies in `chat/` under the same name. `at` (ISO 8601) names the file, so that a step that
+        runs twice writes the same file twice. Raises OSError where it cannot be written.
+        """
+        if not isinstance(session, Session):
+            session = Session.of(session)
+        examples = build_examples(session) if examples is None else examples
+        name = f"training_{file_name(session.session_id)}_{compact(at or timestamp())}.jsonl"
+        self.home.create()
+        path = self.home.training_data / name
+        write_session_files(session, examples, path, self.home.chat_data / name)
+        return path
+
+    def fine_tune_model(
+        self,
+        training_file: Path | str,
+        *,
+        name: str | None = None,
+        on_progress: Progress = lambda event: None,
+        stop: Event | None = None,
+    ) -> TrainReport:
+        """Train an adapter on a JSONL file in the seed's or the chat format; it is saved as `adapters/<name>`.
+
+        Interrupted training goes on where its last checkpoint is. One training runs at a time on a home; a second
+        caller waits. Raises AtlesError for a file that holds no examples, ProgramFailed when training fails.
+        """
+        examples = list(_conversations(Path(training_file)))
+        if not examples:
+            raise AtlesError(f"{training_file} holds no example to learn from")
+        train = self.settings.train
+        recipe = {key: value for key, value in asdict(train).items() if key in _RECIPE}
+        name = name or f"adapter-{content_id(self.model_name, recipe, examples)[:10]}"
+        self.home.create()
+        folder = self.home.work / f"train-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        data = folder / "examples.jsonl"
+        data.write_text("".join(json.dumps(example) + "\n" for example in examples), "utf-8")
+        spec = {
+            **model_spec(self.settings.model, self.home),
+            **recipe,
+            "base": self.model_name,
+            "examples": str(data.resolve()),
+            "anchors": str(prompts("anchors")),
+            "output_dir": str((self.home.adapters / name).resolve()),
+        }
+        with FileLock(self.home.work / "training.lock"):
+            result = programs.run("train", spec, folder, on_progress=on_progress, stop=stop)
+        return TrainReport(
+            adapter=name,
+            path=str(self.home.adapters / name),
+            base=self.model_name,
+            success=True,
+            loss=result["loss_last"],
+            loss_first=result["loss_first"],
+            training_examples=result["examples"],
+            anchors=result["anchors"],
+            steps=result["steps"],
+            tokens=result["tokens"],
+            time_taken=result["seconds"],
+            tokens_per_second=result["tokens_per_second"],
+            peak_memory_mb=result["peak_memory_mb"],
+            losses=tuple(result["losses"]),
+            details={key: value for key, value in result.items() if key not in ("losses",)},
+        )
+
+
+# The settings of [train] that are the trainer's; the others say when to train.
+_RECIPE = frozenset(
+    """lora_rank lora_alpha learning_rate epochs batch_size anchors_per_step anchor_weight max_length max_steps
+    seed""".split()
+)
+
+
+def _conversations(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a training file as `{"id", "messages"}`. Raises AtlesError that names the bad line."""
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+            messages = item.get("messages") or [
+                {"role": "user", "content": item["instruction"]},
+                {"role": "assistant", "content": item["output"]},
+            ]
+        except (json.JSONDecodeError, AttributeError, KeyError) as error:
+            raise AtlesError(
+                f"{path}, line {number}: a line is an object with `messages`, or with `instruction` and `output`"
+            ) from error
+        yield {"id": item.get("id") or content_id(messages), "messages": messages}

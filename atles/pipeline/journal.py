@@ -1,0 +1,117 @@
+"""The log of finished sessions: what an entry says, and the files, written once from the store.
+
+The store is the truth; the files are its projection, so a crash between the two is mended at the next write.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from atles.clock import compact
+from atles.config import Settings
+from atles.layout import Home, file_name, write_atomic
+from atles.records import Adapter, SessionLog, Split, Step
+from atles.store import Store
+from atles.store.adapters import BASE
+from atles.store.sessions import StoredSession
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_TAIL_BYTES = 1 << 20  # more than any one line of the master log
+
+
+def entry(store: Store, settings: Settings, base: str, stored: StoredSession) -> SessionLog:
+    """What became of a session, from the record of its steps.
+
+    `tokens_processed` counts words and punctuation marks: the daemon knows no model's tokenizer.
+    """
+    session = stored.session
+    steps = store.logs.steps(session.session_id, stored.revision)
+    memory = steps.get(Step.MEMORY, {}).get("result", {})
+    data = steps.get(Step.DATA, {}).get("result", {})
+    adapter = store.adapters.trained_on(session.session_id)
+    if adapter and store.examples.unjudged(session.session_id):
+        adapter = None  # it saw an earlier, shorter revision
+    seconds = {name: step["seconds"] for name, step in steps.items() if not step["error"]}
+    if adapter:
+        seconds[Step.TRAIN] = adapter.train["time_taken"]
+    improvements = []
+    if memory.get("insights_extracted"):
+        improvements.append(f"Extracted topics: {', '.join(memory['insights_extracted'])}")
+    if memory.get("patterns_identified"):
+        improvements.append(f"Identified preferences: {'; '.join(memory['patterns_identified'])}")
+    if data.get("examples"):
+        improvements.append(f"Prepared {data['examples']} training examples")
+    if adapter:
+        improvements.append(f"Adapter {adapter.name} {adapter.state}: {adapter.reason}")
+    _, active = store.adapters.active()
+    return SessionLog(
+        session_id=session.session_id,
+        start_time=session.start_time or "unknown",
+        end_time=session.end_time or "unknown",
+        messages_count=len(session.messages),
+        tokens_processed=sum(len(_TOKEN.findall(message.text)) for message in session.messages),
+        memory_items_created=memory.get("memory_items_created", 0),
+        fine_tune_applied=adapter is not None,
+        fine_tune_loss=adapter.train["loss"] if adapter else None,
+        model_version=base if active == BASE else active,
+        improvements=tuple(improvements),
+        errors=tuple(f"{name}: {step['error']}" for name, step in steps.items() if step["error"]),
+        seconds=seconds,
+        training=_training(store, settings, stored, adapter, failed=bool(steps.get(Step.TRAIN, {}).get("error"))),
+        revision=stored.revision,
+    )
+
+
+def _training(
+    store: Store, settings: Settings, stored: StoredSession, adapter: Adapter | None, *, failed: bool
+) -> str:
+    """Why a session did or did not take part in a training, in words."""
+    if adapter:
+        return f"took part in {adapter.name}, which was {adapter.state}"
+    if stored.split is Split.HELDOUT:
+        return "did not take part: it is held out, to check adapters on what they never saw"
+    if not settings.train.enabled:
+        return "did not take part: train.enabled is false"
+    if not store.examples.unjudged(stored.session.session_id):
+        return "did not take part: it holds nothing to learn from"
+    if failed:
+        return "did not take part: the training failed; its examples wait for the next one"
+    new, needed = store.examples.count_new(), settings.train.min_new_examples
+    if new < needed:
+        return f"did not take part yet: {new} of the {needed} new examples that a training needs are there"
+    return "did not take part yet: no adapter can be judged before more sessions are held out"
+
+
+def publish(store: Store, home: Home, uptime_seconds: float) -> None:
+    """Bring `session_log_*.json`, `master_log.jsonl` and `daemon_stats.json` up to date. Raises OSError."""
+    home.logs.mkdir(parents=True, exist_ok=True)
+    for seq, at, logged in store.logs.after(_last_published(home.master_log)):
+        name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
+        write_atomic(home.logs / name, json.dumps(logged, indent=2))
+        with open(home.master_log, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
+    publish_stats(store, home, uptime_seconds)
+
+
+def publish_stats(store: Store, home: Home, uptime_seconds: float) -> None:
+    """Write `daemon_stats.json`: the original's fields, counted from the tables."""
+    stats = {**store.logs.totals(), "uptime_hours": round(uptime_seconds / 3600, 4)}
+    write_atomic(home.stats, json.dumps(stats, indent=2))
+
+
+def _last_published(master_log: Path) -> int:
+    """The number of the master log's last whole line; a part of a line, left by a crash, is cut off."""
+    try:
+        with open(master_log, "r+b") as file:
+            size = file.seek(0, 2)
+            start = file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read()
+            end = tail.rfind(b"\n") + 1
+            if end < len(tail):
+                file.truncate(start + end)
+            if not end:
+                return 0
+            line = tail[: end - 1].rpartition(b"\n")[2]
+            return json.loads(line)["seq"]
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,293 @@
+"""Which step follows which, on one page.
+
+    memory ──▶ data ──▶ log                      one session each, lane "learn"
+                 └────▶ train ──▶ gate ──▶ log   many sessions at once, lane "train"
+
+`publish` follows log: it brings the log files up to date with the store.
+
+A step that fails for good is followed by the same steps as one that succeeds, so the log step always runs.
+"""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from atles.clock import timestamp
+from atles.config import Settings
+from atles.layout import Home
+from atles.pipeline import journal, release
+from atles.pipeline.dataset import build_examples, snapshot
+from atles.pipeline.finetune import ModelFineTuner, Progress
+from atles.pipeline.memory import MemoryProcessor
+from atles.pipeline.worker import StepRunner
+from atles.queue import Job, NewJob, Queue
+from atles.records import (
+    Adapter,
+    AdapterState,
+    Dataset,
+    Example,
+    Split,
+    Step,
+    TrainReport,
+    Verdict,
+    content_id,
+)
+from atles.store import Store
+from atles.store.sessions import StoredSession
+
+log = logging.getLogger("atles.pipeline")
+
+LEARN, TRAIN = "learn", "train"
+_BURST_SECONDS = 2.0  # sessions that arrive together are trained together; a log waits this long to see
+_PUBLISH_SECONDS = 0.25  # so that one writing of the log files serves many sessions
+PUBLISH = "publish"
+
+
+def first_job(session_id: str, revision: int) -> NewJob:
+    """The job that begins a stored session's way through the pipeline."""
+    return _session_job(Step.MEMORY, session_id, revision)
+
+
+def _session_job(step: Step, session_id: str, revision: int, delay: float = 0.0) -> NewJob:
+    payload = {"session_id": session_id, "revision": revision}
+    return NewJob(step, f"{step}:{session_id}#{revision}", LEARN, payload, delay)
+
+
+@dataclass
+class Context:
+    """What every step works with."""
+
+    home: Home
+    settings: Settings
+    store: Store
+    queue: Queue
+    memory: MemoryProcessor
+    tuner: ModelFineTuner
+    progress: Progress
+    stop: Event
+    started: float  # time.monotonic() of the daemon's start
+
+
+def all_steps(context: Context) -> dict[str, StepRunner]:
+    return {
+        Step.MEMORY: MemoryStep(context),
+        Step.DATA: DataStep(context),
+        Step.TRAIN: TrainStep(context),
+        Step.GATE: GateStep(context),
+        Step.LOG: LogStep(context),
+        PUBLISH: PublishStep(context),
+    }
+
+
+class _SessionStep(ABC):
+    """What the steps of one session share: which session it is, the record of how it ended, and what follows.
+
+    These steps take milliseconds and change only the database and files named by content, so all of their work
+    happens in the transaction that ends the job.
+    """
+
+    step: Step
+
+    def __init__(self, context: Context) -> None:
+        self.c = context
+        self._began = 0.0
+
+    def work(self, job: Job) -> None:
+        self._began = time.monotonic()
+
+    def record(self, job: Job, result: None, seconds: float) -> Sequence[NewJob]:
+        stored = self.c.store.sessions.get(job.payload["session_id"])
+        if stored.revision != job.payload["revision"]:
+            return ()  # it has grown meanwhile: the job of the newer revision does the work
+        return self.apply(job, stored)
+
+    def ended(self, job: Job, made: Mapping[str, Any], error: str = "") -> None:
+        """Record how the step ended, with what it made."""
+        payload, seconds = job.payload, time.monotonic() - self._began
+        self.c.store.logs.step(
+            payload["session_id"], payload["revision"], self.step, seconds, job.attempts, error=error, result=made
+        )
+
+    def failed(self, job: Job, error: str) -> Sequence[NewJob]:
+        self.ended(job, {}, error)
+        return self.following(job.payload["session_id"], job.payload["revision"])
+
+    @abstractmethod
+    def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
+        """Do the step; the jobs that follow."""
+
+    @abstractmethod
+    def following(self, session_id: str, revision: int) -> Sequence[NewJob]:
+        """The jobs that follow, whether the step succeeded or not."""
+
+
+class MemoryStep(_SessionStep):
+    step = Step.MEMORY
+
+    def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
+        self.ended(job, self.c.memory.process_session(stored.session))
+        return self.following(stored.session.session_id, stored.revision)
+
+    def following(self, session_id: str, revision: int) -> Sequence[NewJob]:
+        return (_session_job(Step.DATA, session_id, revision),)
+
+
+class DataStep(_SessionStep):
+    step = Step.DATA
+
+    def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
+        session = stored.session
+        examples = build_examples(session)
+        path = self.c.tuner.prepare_training_data(session, examples, stored.received_at)
+        new = self.c.store.examples.replace(session.session_id, examples)
+        self.ended(job, {"examples": len(examples), "new_examples": new, "file": path.name})
+        return self.following(session.session_id, stored.revision)
+
+    def following(self, session_id: str, revision: int) -> Sequence[NewJob]:
+        logged = _session_job(Step.LOG, session_id, revision, delay=_BURST_SECONDS)
+        train = self.c.settings.train
+        if train.enabled and self.c.store.examples.count_new() >= train.min_new_examples:
+            base = self.c.tuner.model_name
+            return logged, NewJob(Step.TRAIN, f"{Step.TRAIN}:{base}", TRAIN, delay=_BURST_SECONDS)
+        return (logged,)
+
+
+class TrainStep:
+    """Snapshot -> adapter. One such job waits at most; it takes every session that is there when it starts."""
+
+    def __init__(self, context: Context) -> None:
+        self.c = context
+
+    def work(self, job: Job) -> tuple[Dataset, list[Example], TrainReport] | None:
+        store, tuner = self.c.store, self.c.tuner
+        if store.examples.count_new() < self.c.settings.train.min_new_examples:
+            return None  # an earlier training has read most of what this job was put for
+        train = list(store.examples.of_split(Split.TRAIN))
+        dataset = snapshot(self.c.home.datasets, train, store.examples.of_split(Split.HELDOUT))
+        if dataset.heldout_examples < self.c.settings.gate.min_heldout:
+            log.info("training waits: no adapter can be judged on %d held-out examples", dataset.heldout_examples)
+            return None
+        number = len(store.adapters.list()) + 1
+        name = f"{number:04d}-{content_id(tuner.model_name, dataset.id)[:8]}"
+        log.info("training %s on %d examples of %d sessions", name, dataset.train_examples, len(dataset.train_sessions))
+        report = tuner.fine_tune_model(
+            Path(dataset.path) / "train.jsonl", name=name, on_progress=self.c.progress, stop=self.c.stop
+        )
+        log.info("trained %s: loss %.3f -> %.3f in %.0f s", name, report.loss_first, report.loss, report.time_taken)
+        return dataset, train, report
+
+    def record(
+        self, job: Job, result: tuple[Dataset, list[Example], TrainReport] | None, seconds: float
+    ) -> Sequence[NewJob]:
+        if result is None:
+            return _waiting_logs(self.c)
+        dataset, train, report = result
+        self.c.store.examples.add_dataset(dataset, [example.id for example in train])
+        self.c.store.adapters.add(
+            Adapter(
+                report.adapter,
+                report.base,
+                dataset.id,
+                report.path,
+                AdapterState.CANDIDATE,
+                "not judged yet",
+                timestamp(),
+                report.as_json(),
+            )
+        )
+        return (NewJob(Step.GATE, f"{Step.GATE}:{report.adapter}", TRAIN, {"adapter": report.adapter}),)
+
+    def failed(self, job: Job, error: str) -> Sequence[NewJob]:
+        return _waiting_logs(self.c, error=f"train: {error}")
+
+
+class GateStep:
+    """Candidate -> verdict -> pointer."""
+
+    def __init__(self, context: Context) -> None:
+        self.c = context
+
+    def work(self, job: Job) -> tuple[Adapter, Verdict]:
+        store = self.c.store
+        candidate = store.adapters.get(job.payload["adapter"])
+        dataset = store.examples.dataset(candidate.dataset_id)
+        report, full = release.evaluate(
+            candidate,
+            dataset,
+            store=store,
+            home=self.c.home,
+            settings=self.c.settings,
+            on_progress=self.c.progress,
+            stop=self.c.stop,
+        )
+        verdict = release.gate(report, self.c.settings.gate)
+        release.write_reports(store, candidate, dataset, verdict, full)
+        return candidate, verdict
+
+    def record(self, job: Job, result: tuple[Adapter, Verdict], seconds: float) -> Sequence[NewJob]:
+        candidate, verdict = result
+        release.settle(self.c.store, candidate, verdict)
+        log.info("%s %s: %s", "promoted" if verdict.promote else "rejected", candidate.name, verdict.reason)
+        return _waiting_logs(self.c, gate_seconds=seconds)
+
+    def failed(self, job: Job, error: str) -> Sequence[NewJob]:
+        verdict = Verdict(False, f"It could not be judged: {error}", {})
+        self.c.store.adapters.judge(job.payload["adapter"], verdict)
+        return _waiting_logs(self.c, error=f"gate: {error}")
+
+
+def _waiting_logs(context: Context, *, error: str = "", gate_seconds: float = 0.0) -> list[NewJob]:
+    """The log jobs of the sessions that waited for the training that has now ended, and how it ended for them."""
+    jobs = []
+    for session_id in context.store.sessions.waiting_for_training():
+        stored = context.store.sessions.get(session_id)
+        if error:
+            context.store.logs.step(session_id, stored.revision, Step.TRAIN, 0.0, 1, error=error)
+        elif gate_seconds:
+            context.store.logs.step(session_id, stored.revision, Step.GATE, gate_seconds, 1)
+        context.store.sessions.wait_for_training(session_id, False)
+        jobs.append(_session_job(Step.LOG, session_id, stored.revision))
+    return jobs
+
+
+class LogStep(_SessionStep):
+    """Says what became of a session: at once, or when the training that takes it has ended."""
+
+    step = Step.LOG
+
+    def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
+        session_id, store = stored.session.session_id, self.c.store
+        if self._training_to_come(session_id):
+            store.sessions.wait_for_training(session_id, True)
+            return ()
+        self.ended(job, {})
+        store.logs.add(journal.entry(store, self.c.settings, self.c.tuner.model_name, stored), timestamp())
+        return (NewJob(PUBLISH, PUBLISH, LEARN, delay=_PUBLISH_SECONDS),)
+
+    def following(self, session_id: str, revision: int) -> Sequence[NewJob]:
+        return ()
+
+    def _training_to_come(self, session_id: str) -> bool:
+        jobs = (job.kind for job in self.c.queue.open())
+        return any(kind in (Step.TRAIN, Step.GATE) for kind in jobs) and self.c.store.examples.unjudged(session_id) > 0
+
+
+class PublishStep:
+    """Brings the log files up to date with the store; one such job serves all sessions logged before it."""
+
+    def __init__(self, context: Context) -> None:
+        self.c = context
+
+    def work(self, job: Job) -> None:
+        journal.publish(self.c.store, self.c.home, time.monotonic() - self.c.started)
+
+    def record(self, job: Job, result: None, seconds: float) -> Sequence[NewJob]:
+        return ()
+
+    def failed(self, job: Job, error: str) -> Sequence[NewJob]:
+        return ()

@@ -1,0 +1,129 @@
+"""Works off one lane of the queue. Knows how a step may fail, never what it does."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from atles.config import QueueSettings
+from atles.errors import LeaseLost, ProgramFailed
+from atles.queue import Job, NewJob, Queue
+from atles.store import Store
+
+log = logging.getLogger("atles.worker")
+
+
+class StepRunner(Protocol):
+    """One step. `work` may be slow and holds no lock; `record` commits with the job, and says which jobs come next."""
+
+    def work(self, job: Job) -> Any: ...
+    def record(self, job: Job, result: Any, seconds: float) -> Sequence[NewJob]: ...
+    def failed(self, job: Job, error: str) -> Sequence[NewJob]: ...
+
+
+class Worker:
+    """A thread that claims a lane's jobs until told to stop. `wake` is set when there may be new ones."""
+
+    def __init__(
+        self,
+        lane: str,
+        queue: Queue,
+        store: Store,
+        steps: dict[str, StepRunner],
+        settings: QueueSettings,
+        stop: threading.Event,
+        wake_all: "WakeUp",
+        poll_seconds: float = 5.0,
+    ) -> None:
+        self.lane = lane
+        self.current: Job | None = None
+        self._queue, self._store, self._steps = queue, store, steps
+        self._settings, self._stop, self._poll_seconds = settings, stop, poll_seconds
+        self._wake_all = wake_all
+        self._wake = wake_all.add(threading.Event())
+        self._thread = threading.Thread(target=self._loop, name=f"atles-{lane}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread to end; whether it did."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if self.run_one():
+                    continue
+                due = self._queue.next_due(self.lane)
+            except Exception:
+                # The store itself fails (disk full, locked): nothing was lost, the job's lease will run out.
+                log.exception("lane %s: the store cannot be used; trying again in %g s", self.lane, self._poll_seconds)
+                self._stop.wait(self._poll_seconds)
+                continue
+            wait = self._poll_seconds if due is None else min(self._poll_seconds, max(0.0, due - time.time()))
+            self._wake.wait(max(wait, 0.01))
+            self._wake.clear()
+
+    def run_one(self) -> bool:
+        """Do the lane's next job; False if none is due."""
+        job = self._queue.claim(self.lane)
+        if job is None:
+            return False
+        step = self._steps[job.kind]
+        if job.attempts > self._settings.max_attempts:
+            self._bury(job, step, f"the daemon died {job.attempts - 1} times while doing this: {job.error or 'no error seen'}")
+            return True
+        self.current = job
+        started = time.monotonic()
+        try:
+            result = step.work(job)
+            with self._store.transaction():
+                following = step.record(job, result, time.monotonic() - started)
+                self._queue.put(*following)
+                self._queue.done(job)
+        except LeaseLost as error:
+            log.warning("%s", error)
+        except Exception as error:
+            self._handle(job, step, error)
+        finally:
+            self.current = None
+        self._wake_all()
+        return True
+
+    def _handle(self, job: Job, step: StepRunner, error: Exception) -> None:
+        if isinstance(error, ProgramFailed) and error.kind == "stopped":
+            self._queue.give_back(job)
+            log.info("%s: stopped; it goes on at the next start", job.key)
+            return
+        text = f"{type(error).__name__}: {error}"
+        # A failure nobody foresaw may pass, too: a full disk, a locked file.
+        if getattr(error, "retryable", True) and job.attempts < self._settings.max_attempts:
+            delay = self._settings.backoff_seconds * 2 ** (job.attempts - 1)
+            log.warning("%s: try %d failed, again in %g s: %s", job.key, job.attempts, delay, text, exc_info=error)
+            self._queue.retry(job, text, delay)
+        else:
+            log.error("%s: gave up after %d tries: %s", job.key, job.attempts, text, exc_info=error)
+            self._bury(job, step, text)
+
+    def _bury(self, job: Job, step: StepRunner, error: str) -> None:
+        with self._store.transaction():
+            self._queue.put(*step.failed(job, error))
+            self._queue.bury(job, error)
+
+
+class WakeUp:
+    """Wakes every worker of a daemon: calling it says that there may be new jobs."""
+
+    def __init__(self) -> None:
+        self._events: list[threading.Event] = []
+
+    def add(self, event: threading.Event) -> threading.Event:
+        self._events.append(event)
+        return event
+
+    def __call__(self) -> None:
+        for event in self._events:
+            event.set()

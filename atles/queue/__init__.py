@@ -1,0 +1,88 @@
+"""Durable jobs: what is still to do. Knows kinds, lanes and JSON, never sessions.
+
+The interface is at-least-once: a job that was claimed and not finished is claimed again. What makes a step
+exactly-once is that its rows and its `done` commit in one transaction of the same database.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be put. While one with this key waits, putting it again changes nothing."""
+
+    kind: str
+    key: str
+    lane: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    delay: float = 0.0  # seconds before it can be claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as stored. `attempts` counts claims, this one included; times are Unix seconds."""
+
+    id: int
+    kind: str
+    key: str
+    lane: str
+    payload: Mapping[str, Any]
+    state: str
+    attempts: int
+    run_after: float
+    error: str
+    created_at: str
+
+
+class Queue(Protocol):
+    """One machine: `queue.leases`. Several: Procrastinate on PostgreSQL fits the same calls."""
+
+    def put(self, *jobs: NewJob) -> None:
+        """Add jobs, in the caller's transaction if there is one."""
+        ...
+
+    def claim(self, lane: str) -> Job | None:
+        """The oldest job of the lane that is due, leased to this worker; None if there is none."""
+        ...
+
+    def renew(self, job: Job) -> None:
+        """Extend the lease of a job that is being worked on."""
+        ...
+
+    def done(self, job: Job) -> None:
+        """Finish a job, in the caller's transaction. Raises LeaseLost if it is no longer ours."""
+        ...
+
+    def retry(self, job: Job, error: str, delay: float) -> None:
+        """Give a job back, to be claimed again after `delay` seconds. Raises LeaseLost."""
+        ...
+
+    def bury(self, job: Job, error: str) -> None:
+        """Move a job to the dead-letter list. Raises LeaseLost."""
+        ...
+
+    def give_back(self, job: Job) -> None:
+        """Return a job unharmed: the try does not count. For a worker that was told to stop."""
+        ...
+
+    def release_others(self) -> int:
+        """Return the leases of all other workers; for the one daemon of a home, when it starts. How many."""
+        ...
+
+    def revive(self, key: str | None = None) -> int:
+        """Let dead jobs (all, or those of a key) wait again, with their tries reset. How many."""
+        ...
+
+    def dead(self) -> Sequence[Job]:
+        """The dead-letter list, oldest first."""
+        ...
+
+    def open(self) -> Sequence[Job]:
+        """What waits or runs, oldest first."""
+        ...
+
+    def next_due(self, lane: str) -> float | None:
+        """Unix time at which the lane's next job can be claimed; None if nothing is left."""
+        ...

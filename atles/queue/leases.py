@@ -1,0 +1,110 @@
+"""The queue on SQLite: a claimed job is leased, and a lease that runs out frees the job."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+
+from atles.clock import timestamp
+from atles.errors import LeaseLost
+from atles.queue import Job, NewJob
+from atles.records import canonical_json
+from atles.store.database import Database
+
+
+class LeaseQueue:
+    """`owner` names this worker and is never used again; `clock` gives Unix seconds."""
+
+    def __init__(
+        self, database: Database, owner: str, lease_seconds: float = 60.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._db = database
+        self._owner = owner
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+
+    def put(self, *jobs: NewJob) -> None:
+        at, now = timestamp(), self._clock()
+        self._db.run_many(
+            "jobs.put",
+            [
+                {
+                    "kind": job.kind,
+                    "key": job.key,
+                    "lane": job.lane,
+                    "payload": canonical_json(job.payload),
+                    "at": at,
+                    "due": now + job.delay,
+                }
+                for job in jobs
+            ],
+        )
+
+    def claim(self, lane: str) -> Job | None:
+        now = self._clock()
+        # Looking is free; only a claim that will find something takes the write lock.
+        if self._db.row("jobs.claimable", lane=lane, now=now) is None:
+            return None
+        with self._db.transaction():
+            row = self._db.row(
+                "jobs.claim", lane=lane, now=now, owner=self._owner, until=now + self._lease_seconds
+            )
+        return _job(row) if row else None
+
+    def renew(self, job: Job) -> None:
+        self._db.run("jobs.renew", id=job.id, owner=self._owner, until=self._clock() + self._lease_seconds)
+
+    def done(self, job: Job) -> None:
+        self._mine(self._db.run("jobs.done", id=job.id, owner=self._owner, at=timestamp()), job)
+
+    def retry(self, job: Job, error: str, delay: float) -> None:
+        run_after = self._clock() + delay
+        self._wait_again("jobs.retry", job, error=error, run_after=run_after)
+
+    def bury(self, job: Job, error: str) -> None:
+        self._mine(self._db.run("jobs.bury", id=job.id, owner=self._owner, error=error, at=timestamp()), job)
+
+    def give_back(self, job: Job) -> None:
+        self._wait_again("jobs.give_back", job)
+
+    def release_others(self) -> int:
+        return self._db.run("jobs.release_others", owner=self._owner)
+
+    def revive(self, key: str | None = None) -> int:
+        return self._db.run("jobs.revive", key=key, now=self._clock())
+
+    def dead(self) -> Sequence[Job]:
+        return [_job(row) for row in self._db.rows("jobs.dead")]
+
+    def open(self) -> Sequence[Job]:
+        return [_job(row) for row in self._db.rows("jobs.open")]
+
+    def next_due(self, lane: str) -> float | None:
+        row = self._db.row("jobs.next_due", lane=lane)
+        return row["due"] if row else None
+
+    def _wait_again(self, query: str, job: Job, **values: object) -> None:
+        try:
+            self._mine(self._db.run(query, id=job.id, owner=self._owner, **values), job)
+        except sqlite3.IntegrityError:
+            # One with the same key was put meanwhile and waits already: it will do this job's work.
+            self.done(job)
+
+    def _mine(self, changed: int, job: Job) -> None:
+        if changed != 1:
+            raise LeaseLost(f"{job.key}: another worker has this job now; the result of this try is dropped")
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        row["id"],
+        row["kind"],
+        row["key"],
+        row["lane"],
+        json.loads(row["payload"]),
+        row["state"],
+        row["attempts"],
+        row["run_after"],
+        row["error"],
+        row["created_at"],
+    )

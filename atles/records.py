@@ -1,0 +1,302 @@
+"""The nouns of ATLES, as frozen values. Knows the standard library only; every enum has its one home here."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Step(StrEnum):
+    """What happens to a session, in order. TRAIN and GATE serve many sessions at once."""
+
+    MEMORY = "memory"
+    DATA = "data"
+    TRAIN = "train"
+    GATE = "gate"
+    LOG = "log"
+
+
+class Arrival(StrEnum):
+    """What a session file brought, compared with what is stored under its id."""
+
+    NEW = "new"
+    GROWN = "grown"  # the stored messages, and more after them
+    SAME = "same"  # nothing that is not stored already
+
+
+class Split(StrEnum):
+    """What a session's examples are for. A session keeps its split for ever."""
+
+    TRAIN = "train"
+    HELDOUT = "heldout"
+
+
+class AdapterState(StrEnum):
+    CANDIDATE = "candidate"
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+
+
+def canonical_json(value: Any) -> str:
+    """One text for one value: sorted keys, ASCII, no spaces. Keeps lone surrogates as escapes."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+
+def content_id(*parts: Any) -> str:
+    """24 hexadecimal digits of SHA-256 over the canonical JSON of the parts."""
+    return hashlib.sha256(canonical_json(parts).encode("ascii")).hexdigest()[:24]
+
+
+def printable(text: str) -> str:
+    """The text with lone surrogates and NUL replaced by U+FFFD, so that any database and terminal takes it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
+def plain_text(content: Any) -> str:
+    """The words of a message's content: a string, OpenAI-style parts, or any other JSON value."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return printable(content)
+    if isinstance(content, list):
+        parts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
+        return printable("\n".join(part for part in parts if isinstance(part, str)))
+    return printable(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. `raw` is the JSON object as it came (role, content, timestamp, tool calls, metadata …).
+
+    `id` hashes the content *and the parent's id*, so the same words at the same place of the same
+    conversation have the same id, however often a client sends its history.
+    """
+
+    id: str
+    position: int
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def role(self) -> str:
+        role = self.raw.get("role")
+        return printable(role) if isinstance(role, str) and role else "unknown"
+
+    @property
+    def text(self) -> str:
+        return plain_text(self.raw.get("content"))
+
+    @property
+    def timestamp(self) -> str | None:
+        value = self.raw.get("timestamp")
+        return value if isinstance(value, str) else None
+
+    @property
+    def tool_calls(self) -> Sequence[Any]:
+        calls = self.raw.get("tool_calls")
+        return calls if isinstance(calls, list) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A finished conversation."""
+
+    session_id: str
+    start_time: str | None
+    end_time: str | None
+    messages: tuple[Message, ...]
+    metadata: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Session":
+        """From the JSON object of a session file that `capture.session_file` has checked."""
+        session_id = printable(str(data["session_id"]))
+        messages: list[Message] = []
+        parent = content_id(session_id)
+        for position, raw in enumerate(data["messages"]):
+            said = {k: v for k, v in raw.items() if k not in ("timestamp", "metadata")}
+            parent = content_id(parent, said)
+            messages.append(Message(parent, position, raw))
+        return cls(
+            session_id,
+            _text(data.get("start_time")),
+            _text(data.get("end_time")),
+            tuple(messages),
+            data.get("metadata") or {},
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The session file's JSON object again."""
+        return {
+            "session_id": self.session_id,
+            "start_time": self.start_time,
+            "end_time": self.end_time,
+            "messages": [dict(message.raw) for message in self.messages],
+            "metadata": dict(self.metadata),
+        }
+
+
+def _text(value: Any) -> str | None:
+    return printable(value) if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What the user asked for, in their words, and where they said it."""
+
+    text: str
+    message: int  # position in the session, from 0
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A key phrase and the messages (positions) that hold it. `score` is YAKE's: lower is more relevant."""
+
+    text: str
+    score: float
+    messages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A stored message that bears on a question. `score` is comparable within one recall only; higher is better."""
+
+    session_id: str
+    message_id: str
+    role: str
+    text: str
+    timestamp: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One thing to learn: a conversation whose last message is the answer.
+
+    `kind` is `pair` (the question alone), `chat` (with the conversation before it) or `correction`.
+    """
+
+    session_id: str
+    message_id: str
+    kind: str
+    instruction: str
+    output: str
+    messages: tuple[Mapping[str, str], ...]
+
+    @property
+    def id(self) -> str:
+        return content_id(self.session_id, self.kind, self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """An immutable snapshot of examples that a training reads. `path` exists only when complete."""
+
+    id: str
+    path: str
+    train_examples: int
+    heldout_examples: int
+    train_sessions: tuple[str, ...]
+    heldout_sessions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a training did. Seconds are wall-clock, memory is the peak resident set in MiB, loss is nats per token."""
+
+    adapter: str
+    path: str
+    base: str
+    success: bool
+    loss: float
+    loss_first: float
+    training_examples: int
+    anchors: int
+    steps: int
+    tokens: int
+    time_taken: float
+    tokens_per_second: float
+    peak_memory_mb: float
+    losses: tuple[Mapping[str, float], ...] = field(repr=False)
+    details: Mapping[str, Any] = field(repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one model did: mean loss per held-out example (nats per answer token), and which general prompts it got right."""
+
+    heldout: Mapping[str, float]
+    general: Mapping[str, bool]
+
+    @property
+    def heldout_loss(self) -> float:
+        return sum(self.heldout.values()) / len(self.heldout)
+
+    @property
+    def right(self) -> frozenset[str]:
+        return frozenset(name for name, right in self.general.items() if right)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalReport:
+    """The same questions asked to the base, the active adapter (None if the base serves) and the candidate."""
+
+    base: Score
+    active: Score | None
+    candidate: Score
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's decision. `numbers` holds everything that decided it."""
+
+    promote: bool
+    reason: str
+    numbers: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A trained LoRA adapter. Its name never changes and is never used again."""
+
+    name: str
+    base: str
+    dataset_id: str
+    path: str
+    state: AdapterState
+    reason: str
+    created_at: str
+    train: Mapping[str, Any] = field(repr=False)
+    verdict: Mapping[str, Any] | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLog:
+    """The original's log entry, plus `seconds` per step, `revision`, and `training`: what became of the examples."""
+
+    session_id: str
+    start_time: str
+    end_time: str
+    messages_count: int
+    tokens_processed: int
+    memory_items_created: int
+    fine_tune_applied: bool
+    fine_tune_loss: float | None
+    model_version: str
+    improvements: tuple[str, ...]
+    errors: tuple[str, ...]
+    seconds: Mapping[str, float]
+    training: str
+    revision: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,67 @@
+"""What was done with each session: steps with their seconds, log entries, and the sums over them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from atles.clock import timestamp
+from atles.records import SessionLog, Step, canonical_json
+from atles.store.database import Database
+
+
+class Logs:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def step(
+        self,
+        session_id: str,
+        revision: int,
+        step: Step,
+        seconds: float,
+        attempts: int,
+        *,
+        error: str = "",
+        result: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record how a step of a session ended."""
+        self._db.run(
+            "logs.put_step",
+            session_id=session_id,
+            revision=revision,
+            step=step,
+            seconds=round(seconds, 6),
+            attempts=attempts,
+            error=error,
+            result=canonical_json(result or {}),
+            at=timestamp(),
+        )
+
+    def steps(self, session_id: str, revision: int) -> Mapping[str, dict[str, Any]]:
+        """The ended steps of a session by name."""
+        return {
+            row["step"]: {**dict(row), "result": json.loads(row["result"])}
+            for row in self._db.rows("logs.steps", session_id=session_id, revision=revision)
+        }
+
+    def add(self, entry: SessionLog, at: str) -> None:
+        """Record a session's log entry, once per revision."""
+        self._db.run(
+            "logs.add",
+            session_id=entry.session_id,
+            revision=entry.revision,
+            at=at,
+            entry=json.dumps(entry.as_json()),
+        )
+
+    def after(self, seq: int) -> Sequence[tuple[int, str, dict[str, Any]]]:
+        """Entries with a number above `seq`: number, time and entry."""
+        return [(row["seq"], row["at"], json.loads(row["entry"])) for row in self._db.rows("logs.after", seq=seq)]
+
+    def of_session(self, session_id: str) -> Sequence[dict[str, Any]]:
+        return [json.loads(row["entry"]) for row in self._db.rows("logs.of_session", session_id=session_id)]
+
+    def totals(self) -> dict[str, int]:
+        """The original's statistics, counted from the tables."""
+        row = self._db.row("logs.totals")
+        return dict(row) if row else {}

@@ -1,0 +1,32 @@
+-- name: add
+insert into adapters (name, base, dataset_id, path, state, reason, created_at, train)
+values (:name, :base, :dataset_id, :path, :state, :reason, :created_at, :train)
+on conflict (name) do nothing
+
+-- name: judge
+update adapters set state = :state, reason = :reason, verdict = :verdict where name = :name
+
+-- name: get
+select * from adapters where name = :name
+
+-- name: list
+select * from adapters order by created_at, name
+
+-- name: trained_on
+select a.* from adapters a
+where a.state <> 'candidate' and exists (
+    select 1 from dataset_examples de join examples e on e.id = de.example_id
+    where de.dataset_id = a.dataset_id and e.session_id = :session_id
+)
+order by a.created_at desc limit 1
+
+-- name: active
+select seq, adapter from releases order by seq desc limit 1
+
+-- name: point
+insert into releases (adapter, previous, action, reason, at)
+select :adapter, coalesce((select adapter from releases order by seq desc limit 1), ''), :action, :reason, :at
+where coalesce((select max(seq) from releases), 0) = :expected
+
+-- name: releases
+select * from releases order by seq desc

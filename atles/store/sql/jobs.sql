@@ -1,0 +1,56 @@
+-- name: put
+insert into jobs (kind, key, lane, payload, state, run_after, created_at)
+values (:kind, :key, :lane, :payload, 'waiting', :due, :at)
+on conflict (key) where state = 'waiting' do nothing
+
+-- name: claimable
+select 1 from jobs
+where lane = :lane and ((state = 'waiting' and run_after <= :now) or (state = 'running' and lease_until < :now))
+limit 1
+
+-- name: claim
+update jobs
+set state = 'running', attempts = attempts + 1, lease_owner = :owner, lease_until = :until
+where id = (
+    select id from jobs
+    where lane = :lane and ((state = 'waiting' and run_after <= :now) or (state = 'running' and lease_until < :now))
+    order by id limit 1
+)
+returning *
+
+-- name: renew
+update jobs set lease_until = :until where id = :id and state = 'running' and lease_owner = :owner
+
+-- name: done
+update jobs set state = 'done', finished_at = :at, error = ''
+where id = :id and state = 'running' and lease_owner = :owner
+
+-- name: retry
+update jobs set state = 'waiting', run_after = :run_after, error = :error, lease_owner = ''
+where id = :id and state = 'running' and lease_owner = :owner
+
+-- name: bury
+update jobs set state = 'dead', finished_at = :at, error = :error
+where id = :id and state = 'running' and lease_owner = :owner
+
+-- name: give_back
+update jobs set state = 'waiting', attempts = attempts - 1, lease_owner = ''
+where id = :id and state = 'running' and lease_owner = :owner
+
+-- name: release_others
+update jobs set lease_until = 0 where state = 'running' and lease_owner <> :owner
+
+-- name: revive
+update or ignore jobs set state = 'waiting', attempts = 0, run_after = :now, finished_at = null
+where state = 'dead' and (:key is null or key = :key)
+
+-- name: dead
+select * from jobs where state = 'dead' order by id
+
+-- name: open
+select * from jobs where state in ('waiting', 'running') order by id
+
+-- name: next_due
+select case state when 'running' then lease_until else run_after end as due
+from jobs where lane = :lane and state in ('waiting', 'running')
+order by due limit 1

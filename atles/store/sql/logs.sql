@@ -1,0 +1,27 @@
+-- name: put_step
+insert into steps (session_id, revision, step, seconds, attempts, error, result, at)
+values (:session_id, :revision, :step, :seconds, :attempts, :error, :result, :at)
+on conflict (session_id, revision, step) do update set
+    seconds = :seconds, attempts = :attempts, error = :error, result = :result, at = :at
+
+-- name: steps
+select * from steps where session_id = :session_id and revision = :revision
+
+-- name: add
+insert into session_logs (session_id, revision, at, entry) values (:session_id, :revision, :at, :entry)
+on conflict (session_id, revision) do update set at = :at, entry = :entry
+
+-- name: after
+select seq, at, entry from session_logs where seq > :seq order by seq
+
+-- name: of_session
+select entry from session_logs where session_id = :session_id order by revision
+
+-- name: totals
+select
+    (select count(distinct session_id) from session_logs) as sessions_processed,
+    (select coalesce(sum(s.message_count), 0) from sessions s
+        where s.session_id in (select session_id from session_logs)) as total_messages,
+    (select coalesce(sum(json_array_length(topics) + json_array_length(preferences)), 0)
+        from session_memories) as total_memory_items,
+    (select count(*) from adapters) as total_fine_tunes
