@@ -34,7 +34,26 @@ _HOME_OF = {
     "load_settings": "atles.config",
 }
 
-__all__ = [*_HOME_OF, "__version__"]  # noqa: PLE0604  # the names are strings; the linter cannot see it
+__all__ = [
+    "Home",
+    "LearningDaemon",
+    "MemoryProcessor",
+    "ModelFineTuner",
+    "SessionTracker",
+    "Settings",
+    "__version__",
+    "end_tracked_session",
+    "get_daemon",
+    "get_daemon_status",
+    "get_tracker",
+    "load_settings",
+    "mark_session_complete",
+    "start_daemon",
+    "start_tracked_session",
+    "stop_daemon",
+    "track_assistant_message",
+    "track_user_message",
+]
 
 if TYPE_CHECKING:
     from atles.capture.tracker import (

@@ -35,9 +35,7 @@ class QueueSettings:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    base: str = _setting(
-        "smollm2-135m-instruct", "the base model: smollm2-135m-instruct, hf:<repo>, or a local folder"
-    )
+    base: str = _setting("smollm2-135m-instruct", "the base model: smollm2-135m-instruct, hf:<repo>, or a local folder")
     folder: str = _setting("", "where converted models are kept; empty: <home>/models")
     precision: str = _setting("auto", "auto, fp32 or bf16")
     device: str = _setting("auto", "auto, cpu or cuda")

@@ -94,7 +94,9 @@ class LearningDaemon:
         write_atomic(home.owner, canonical_json({"pid": os.getpid(), "started_at": time.time()}))
         self.store = Store(home.database)
         self.queue = LeaseQueue(
-            self.store.database, f"{socket.gethostname()}:{os.getpid()}:{new_id()}", settings.queue.lease_seconds
+            self.store.database,
+            f"{socket.gethostname()}:{os.getpid()}:{new_id()}",
+            settings.queue.lease_seconds,
         )
         self.memory_processor = MemoryProcessor(
             store=self.store, topics=settings.memory.topics, heldout_every=settings.train.heldout_every

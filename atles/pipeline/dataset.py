@@ -39,7 +39,10 @@ _APOLOGY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 # A question that begins like this and is short makes no sense without what was said before it.
-_LEANS = re.compile(r"^\W*(?:and|but|so|or|what about|how about|why|ok|okay|yes|yeah|no|it|that|this|those|these)\b", re.IGNORECASE)
+_LEANS = re.compile(
+    r"^\W*(?:and|but|so|or|what about|how about|why|ok|okay|yes|yeah|no|it|that|this|those|these)\b",
+    re.IGNORECASE,
+)
 _LEANS_BELOW_WORDS = 6
 _WORD = re.compile(r"\w+")
 

@@ -39,7 +39,10 @@ _REQUEST = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _SENTENCE = re.compile(r"[^.!?\n;]+[.!?]*")
-_CLAUSE = re.compile(r",\s+(?=(?:and |but |so )?(?:please|pls|always|never|from now on|i(?:'d| would)? prefer)\b)", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r",\s+(?=(?:and |but |so )?(?:please|pls|always|never|from now on|i(?:'d| would)? prefer)\b)",
+    re.IGNORECASE,
+)
 
 
 def topics(messages: Sequence[Message], limit: int) -> list[Topic]:

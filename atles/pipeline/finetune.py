@@ -48,7 +48,10 @@ class ModelFineTuner:
         self.model_name = model_name or self.settings.model.base
 
     def prepare_training_data(
-        self, session: Session | Mapping[str, Any], examples: list[Example] | None = None, at: str | None = None
+        self,
+        session: Session | Mapping[str, Any],
+        examples: list[Example] | None = None,
+        at: str | None = None,
     ) -> Path:
         """Write the session's examples as JSONL: `instruction`, `output`, `context` (the session id).
 
@@ -119,8 +122,7 @@ class ModelFineTuner:
 
 # The settings of [train] that are the trainer's; the others say when to train.
 _RECIPE = frozenset(
-    """lora_rank lora_alpha learning_rate epochs batch_size anchors_per_step anchor_weight max_length max_steps
-    seed""".split()
+    ["lora_rank", "lora_alpha", "learning_rate", "epochs", "batch_size", "anchors_per_step", "anchor_weight", "max_length", "max_steps", "seed"]
 )
 
 

@@ -62,9 +62,7 @@ def entry(store: Store, settings: Settings, base: str, stored: StoredSession) ->
     )
 
 
-def _training(
-    store: Store, settings: Settings, stored: StoredSession, adapter: Adapter | None, *, failed: bool
-) -> str:
+def _training(store: Store, settings: Settings, stored: StoredSession, adapter: Adapter | None, *, failed: bool) -> str:
     """Why a session did or did not take part in a training, in words."""
     if adapter:
         return f"took part in {adapter.name}, which was {adapter.state}"

@@ -58,7 +58,9 @@ def gate(report: EvalReport, settings: GateSettings) -> Verdict:
         return Verdict(False, f"It did not learn enough: {losses}, against the {rival}.", numbers)
     if not kept >= 1 - settings.keep_margin:
         return Verdict(
-            False, f"It forgot too much: it kept {keeping} ({kept:.0%}; {1 - settings.keep_margin:.0%} are needed).", numbers
+            False,
+            f"It forgot too much: it kept {keeping} ({kept:.0%}; {1 - settings.keep_margin:.0%} are needed).",
+            numbers,
         )
     return Verdict(True, f"It learned ({losses}, against the {rival}) and kept {keeping} ({kept:.0%}).", numbers)
 
@@ -125,7 +127,12 @@ def write_reports(
         "heldout_sessions": dataset.heldout_sessions,
         "examples": store.examples.lineage(dataset.id),
     }
-    report = {"adapter": adapter.name, "verdict": verdict.as_json(), "train": adapter.train, "evaluation": evaluation}
+    report = {
+        "adapter": adapter.name,
+        "verdict": verdict.as_json(),
+        "train": adapter.train,
+        "evaluation": evaluation,
+    }
     write_atomic(folder / "lineage.json", json.dumps(lineage, indent=1))
     write_atomic(folder / "report.json", json.dumps(report, indent=1, default=str))
 

@@ -110,7 +110,13 @@ class _SessionStep(ABC):
         """Record how the step ended, with what it made."""
         payload, seconds = job.payload, time.monotonic() - self._began
         self.c.store.logs.step(
-            payload["session_id"], payload["revision"], self.step, seconds, job.attempts, error=error, result=made
+            payload["session_id"],
+            payload["revision"],
+            self.step,
+            seconds,
+            job.attempts,
+            error=error,
+            result=made,
         )
 
     def failed(self, job: Job, error: str) -> Sequence[NewJob]:
@@ -174,7 +180,12 @@ class TrainStep:
             return None
         number = len(store.adapters.list()) + 1
         name = f"{number:04d}-{content_id(tuner.model_name, dataset.id)[:8]}"
-        log.info("training %s on %d examples of %d sessions", name, dataset.train_examples, len(dataset.train_sessions))
+        log.info(
+            "training %s on %d examples of %d sessions",
+            name,
+            dataset.train_examples,
+            len(dataset.train_sessions),
+        )
         report = tuner.fine_tune_model(
             Path(dataset.path) / "train.jsonl", name=name, on_progress=self.c.progress, stop=self.c.stop
         )

@@ -74,7 +74,11 @@ class Worker:
             return False
         step = self._steps[job.kind]
         if job.attempts > self._settings.max_attempts:
-            self._bury(job, step, f"the daemon died {job.attempts - 1} times while doing this: {job.error or 'no error seen'}")
+            self._bury(
+                job,
+                step,
+                f"the daemon died {job.attempts - 1} times while doing this: {job.error or 'no error seen'}",
+            )
             return True
         self.current = job
         started = time.monotonic()

@@ -16,7 +16,11 @@ class LeaseQueue:
     """`owner` names this worker and is never used again; `clock` gives Unix seconds."""
 
     def __init__(
-        self, database: Database, owner: str, lease_seconds: float = 60.0, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        owner: str,
+        lease_seconds: float = 60.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._db = database
         self._owner = owner
@@ -46,9 +50,7 @@ class LeaseQueue:
         if self._db.row("jobs.claimable", lane=lane, now=now) is None:
             return None
         with self._db.transaction():
-            row = self._db.row(
-                "jobs.claim", lane=lane, now=now, owner=self._owner, until=now + self._lease_seconds
-            )
+            row = self._db.row("jobs.claim", lane=lane, now=now, owner=self._owner, until=now + self._lease_seconds)
         return _job(row) if row else None
 
     def renew(self, job: Job) -> None:

@@ -21,7 +21,11 @@ class LocalModel:
     """
 
     def __init__(self, spec: Mapping[str, Any], adapter: Path | None, work: Path, max_tokens: int) -> None:
-        self._spec = {**spec, "adapter": str(adapter.resolve()) if adapter else None, "max_tokens": max_tokens}
+        self._spec = {
+            **spec,
+            "adapter": str(adapter.resolve()) if adapter else None,
+            "max_tokens": max_tokens,
+        }
         self._work = work / f"generate-{new_id()}"
         self._process: subprocess.Popen[str] | None = None
 

@@ -35,7 +35,11 @@ class Adapters:
         """Write the gate's verdict to a candidate."""
         state = AdapterState.PROMOTED if verdict.promote else AdapterState.REJECTED
         self._db.run(
-            "adapters.judge", name=name, state=state, reason=verdict.reason, verdict=canonical_json(verdict.as_json())
+            "adapters.judge",
+            name=name,
+            state=state,
+            reason=verdict.reason,
+            verdict=canonical_json(verdict.as_json()),
         )
 
     def get(self, name: str) -> Adapter:
@@ -63,7 +67,9 @@ class Adapters:
         if not self._db.run(
             "adapters.point", adapter=adapter, action=action, reason=reason, at=timestamp(), expected=expected
         ):
-            raise AtlesError("another process changed the active adapter meanwhile; look at `atles adapters`, try again")
+            raise AtlesError(
+                "another process changed the active adapter meanwhile; look at `atles adapters`, try again"
+            )
 
     def releases(self) -> Sequence[dict[str, Any]]:
         """Every move of the pointer, newest first."""

@@ -49,9 +49,7 @@ class Memories:
     def search(self, match: str, limit: int) -> Sequence[Recalled]:
         """Messages for an FTS5 expression, best first (BM25, the message's own words counting most)."""
         return [
-            Recalled(
-                row["session_id"], row["id"], row["role"], row["text"], row["timestamp"], -row["rank"]
-            )
+            Recalled(row["session_id"], row["id"], row["role"], row["text"], row["timestamp"], -row["rank"])
             for row in self._db.rows("memories.search", match=match, limit=limit)
         ]
 
