@@ -4,6 +4,7 @@ Knows names and types, reads one file; creates nothing. An unknown key is an err
 """
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -87,22 +88,31 @@ class Settings:
 # What is not about a value's type. One line each: the key, the test, and what to say.
 _RULES = (
     ("daemon.poll_seconds", lambda v: v > 0, "must be above 0"),
+    ("daemon.idle_minutes", lambda v: v > 0, "must be above 0"),
+    ("daemon.settle_seconds", lambda v: v >= 0, "must not be negative"),
     ("queue.max_attempts", lambda v: v >= 1, "must be at least 1"),
+    ("queue.backoff_seconds", lambda v: v >= 0, "must not be negative"),
     ("queue.lease_seconds", lambda v: v > 0, "must be above 0"),
     ("model.precision", lambda v: v in ("auto", "fp32", "bf16"), "must be auto, fp32 or bf16"),
     ("model.device", lambda v: v in ("auto", "cpu", "cuda"), "must be auto, cpu or cuda"),
+    ("model.threads", lambda v: v >= 0, "must not be negative"),
     ("model.max_tokens", lambda v: v >= 1, "must be at least 1"),
     ("memory.topics", lambda v: v >= 0, "must not be negative"),
     ("memory.recall", lambda v: v >= 0, "must not be negative"),
+    ("train.min_new_examples", lambda v: v >= 1, "must be at least 1"),
     ("train.heldout_every", lambda v: v >= 2, "must be at least 2: the gate needs sessions of both kinds"),
     ("train.lora_rank", lambda v: v >= 1, "must be at least 1"),
+    ("train.lora_alpha", lambda v: v >= 1, "must be at least 1"),
     ("train.learning_rate", lambda v: v > 0, "must be above 0"),
     ("train.epochs", lambda v: v >= 1, "must be at least 1"),
     ("train.batch_size", lambda v: v >= 1, "must be at least 1"),
     ("train.anchors_per_step", lambda v: v >= 0, "must not be negative"),
     ("train.anchor_weight", lambda v: v >= 0, "must not be negative"),
     ("train.max_length", lambda v: v >= 16, "must be at least 16"),
+    ("train.max_steps", lambda v: v >= 0, "must not be negative"),
+    ("gate.min_heldout", lambda v: v >= 1, "must be at least 1"),
     ("gate.keep_margin", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
+    ("gate.max_tokens", lambda v: v >= 1, "must be at least 1"),
 )
 
 
@@ -162,7 +172,7 @@ def load_settings(
 
 def _from_file(path: Path, must_exist: bool) -> Iterable[tuple[str, Any]]:
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # some editors begin a file with a byte order mark
     except FileNotFoundError:
         if must_exist:
             raise ConfigError(f"there is no config file {path}") from None
@@ -205,6 +215,8 @@ def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
         value = float(value)
     if type(value) is not kind:
         raise ConfigError(f"{key} {where} must be {_a(kind)}, not {value!r}")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{key} {where} must be a finite number, not {value!r}")
     for ruled, holds, message in _RULES:
         if ruled == key and not holds(value):
             raise ConfigError(f"{key} {where} {message}, not {value!r}")

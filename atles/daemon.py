@@ -33,6 +33,7 @@ from atles.store import Store
 
 log = logging.getLogger("atles.daemon")
 
+_LOCK_SECONDS = 0.5
 _STATS_SECONDS = 300.0
 _DRAIN_SECONDS = 15.0  # how long `stop` waits for the short steps; a training goes on at the next start
 
@@ -71,9 +72,10 @@ class LearningDaemon:
         if self.is_running:
             return
         self.home.create()
-        self._lock = FileLock(self.home.lock, blocking=False)
+        self._lock = FileLock(self.home.lock)
         try:
-            self._lock.acquire()
+            # Whoever asks for the status holds the lock for a moment; a daemon holds it all the time.
+            self._lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout:
             other = owner(self.home) or {}
             raise HomeLocked(

@@ -22,7 +22,7 @@ def file_name(session_id: str) -> str:
     if _SAFE.match(session_id) and ".." not in session_id:
         return session_id
     digest = hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    readable = re.sub(r"[^A-Za-z0-9-]+", "_", session_id)[:40].strip("_")
+    readable = re.sub(r"[^A-Za-z0-9-]+", "_", session_id)[:40].strip("_-")
     return f"{readable or 'session'}_{digest}"
 
 

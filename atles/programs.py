@@ -25,8 +25,11 @@ _PACKAGES = ("torch", "transformers", "peft")
 _LOOK_SECONDS = 0.5  # how soon a request to stop is seen
 
 
-def start(name: str, spec: Mapping[str, Any], folder: Path) -> subprocess.Popen[str]:
-    """Start a program in `folder` with its standard streams piped. Raises ProgramFailed if packages are missing."""
+def command(name: str) -> list[str]:
+    """The command line of a program, without its spec. Raises ProgramFailed if packages are missing.
+
+    This is the one place that knows where the programs are; tests put another program in its place.
+    """
     missing = [package for package in _PACKAGES if find_spec(package) is None]
     if missing:
         raise ProgramFailed(
@@ -35,6 +38,12 @@ def start(name: str, spec: Mapping[str, Any], folder: Path) -> subprocess.Popen[
             f"{', '.join(missing)} not installed: run `pip install torch==2.13.0 'atles[train]'`, "
             "or set train.enabled = false to use the memory alone",
         )
+    return [sys.executable, "-m", f"atles.ml.{name}"]
+
+
+def start(name: str, spec: Mapping[str, Any], folder: Path) -> subprocess.Popen[str]:
+    """Start a program in `folder` with its standard streams piped. Raises ProgramFailed if packages are missing."""
+    program = command(name)
     folder.mkdir(parents=True, exist_ok=True)
     spec_file = folder / "spec.json"
     write_atomic(spec_file, json.dumps(spec, indent=1))
@@ -42,13 +51,14 @@ def start(name: str, spec: Mapping[str, Any], folder: Path) -> subprocess.Popen[
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
     with open(folder / "stderr.log", "w", encoding="utf-8") as errors:
         return subprocess.Popen(
-            [sys.executable, "-m", f"atles.ml.{name}", str(spec_file)],
+            [*program, str(spec_file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment,
             text=True,
             encoding="utf-8",
+            errors="replace",  # a library may print anything; that must not end the reading
         )
 
 
@@ -89,10 +99,7 @@ def run(
 
 def report(name: str, folder: Path, code: int) -> dict[str, Any]:
     """The report of a program that ended with `code`. Raises ProgramFailed if that is not success."""
-    try:
-        result = json.loads((folder / "report.json").read_text("utf-8"))
-    except FileNotFoundError:
-        result = {}
+    result = _report(folder)
     if "error" in result:
         raise ProgramFailed(name, result["error"]["kind"], result["error"]["message"])
     if code < 0:
@@ -108,10 +115,19 @@ def report(name: str, folder: Path, code: int) -> dict[str, Any]:
 def _finished(folder: Path, spec: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         same = json.loads((folder / "spec.json").read_text("utf-8")) == json.loads(json.dumps(spec))
-        result = json.loads((folder / "report.json").read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return None
-    return result if same and "error" not in result else None
+    result = _report(folder)
+    return result if same and result and "error" not in result else None
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    """The report in a folder; empty where there is none, or none that makes sense."""
+    try:
+        result = json.loads((folder / "report.json").read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return result if isinstance(result, dict) else {}
 
 
 def _events(process: subprocess.Popen[str], stop: threading.Event | None):
@@ -120,12 +136,13 @@ def _events(process: subprocess.Popen[str], stop: threading.Event | None):
     assert process.stdout is not None  # it was opened as a pipe
     threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
     while True:
+        # Looked at before every line, not only in silence: a program may print faster than anyone looks.
+        if stop is not None and stop.is_set():
+            process.terminate()
+            return
         try:
             line = lines.get(timeout=_LOOK_SECONDS)
         except queue.Empty:
-            if stop is not None and stop.is_set():
-                process.terminate()
-                return
             continue
         if line is None:
             return

@@ -228,7 +228,8 @@ class TrainReport:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one model did: mean loss per held-out example (nats per answer token), and which general prompts it got right."""
+    """How one model did: the mean loss of each held-out example (nats per answer token), and which general prompts
+    it got right."""
 
     heldout: Mapping[str, float]
     general: Mapping[str, bool]

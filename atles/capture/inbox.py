@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from atles.capture import session_file
@@ -35,7 +36,7 @@ class Inbox:
     ) -> None:
         self._home, self._store, self._queue, self._first_job = home, store, queue, first_job
         self._heldout_every, self._settle_seconds, self._clock = heldout_every, settle_seconds, clock
-        self._immovable: dict[Path, tuple[int, int]] = {}  # stored, but still in the folder: (mtime_ns, size)
+        self._stuck: dict[Path, _Stuck] = {}  # dealt with, but still in the folder
 
     def take(self, path: Path) -> Arrival | None:
         """Store and queue one file, in one transaction; then move it away. None if nothing could be taken (yet).
@@ -44,8 +45,9 @@ class Inbox:
         """
         try:
             state = path.stat()
-            if self._immovable.get(path) == (state.st_mtime_ns, state.st_size):
-                self._move(path, self._home.processed)
+            stuck = self._stuck.get(path)
+            if stuck and stuck.version == _version(state):
+                self._move(path, stuck.folder, stuck.reason)
                 return None
             data = path.read_bytes()
         except FileNotFoundError:
@@ -60,7 +62,8 @@ class Inbox:
                 if arrival is not Arrival.SAME:
                     self._queue.put(self._first_job(session.session_id, revision))
         except InvalidSession as error:
-            if self._clock() - state.st_mtime < self._settle_seconds:
+            # abs(): a file from the future is no file being written.
+            if abs(self._clock() - state.st_mtime) < self._settle_seconds:
                 return None
             self._set_aside(path, str(error))
             return None
@@ -73,7 +76,7 @@ class Inbox:
 
     def waiting(self) -> bool:
         """Whether files are there that were not taken yet."""
-        return any(path not in self._immovable for path in self._home.sessions.glob("completed_*.json"))
+        return any(path not in self._stuck for path in self._home.sessions.glob("completed_*.json"))
 
     def restore(self, name: str) -> Path:
         """Move a quarantined file back, to be tried again. Raises FileNotFoundError."""
@@ -84,27 +87,43 @@ class Inbox:
 
     def _set_aside(self, path: Path, reason: str) -> None:
         log.warning("quarantined %s: %s", path.name, reason)
-        target = self._move(path, self._home.quarantine)
-        if target:
-            write_atomic(target.with_name(f"{target.name}.reason.txt"), reason + "\n")
+        self._move(path, self._home.quarantine, reason)
 
-    def _move(self, path: Path, folder: Path) -> Path | None:
+    def _move(self, path: Path, folder: Path, reason: str = "") -> None:
+        """Move a file away, with the reason beside it if there is one; or remember that it could not be."""
         target, number = folder / path.name, 1
         while target.exists():
             number += 1
             target = folder / f"{path.stem}.{number}{path.suffix}"
+        explanation = target.with_name(f"{target.name}.reason.txt")
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if reason:
+                write_atomic(explanation, reason + "\n")  # first, so that no file lies there unexplained
             os.replace(path, target)
             sync_folder(folder)
-        except FileNotFoundError:
-            return None
         except OSError as error:
-            if path not in self._immovable:
-                log.error("cannot move %s to %s/: %s; its session is safe, and the move is tried again",
+            if not path.exists():
+                if reason:
+                    explanation.unlink(missing_ok=True)
+                return
+            if path not in self._stuck:
+                log.error("cannot move %s to %s/: %s; it is dealt with, and the move is tried again",
                           path.name, folder.name, error)  # fmt: skip
-            state = path.stat()
-            self._immovable[path] = (state.st_mtime_ns, state.st_size)
-            return None
-        self._immovable.pop(path, None)
-        return target
+            self._stuck[path] = _Stuck(_version(path.stat()), folder, reason)
+            return
+        self._stuck.pop(path, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stuck:
+    """A file that was dealt with and cannot be moved to where it belongs."""
+
+    version: tuple[int, int]
+    folder: Path
+    reason: str
+
+
+def _version(state: os.stat_result) -> tuple[int, int]:
+    """Tells whether a file has been written anew."""
+    return state.st_mtime_ns, state.st_size

@@ -37,8 +37,8 @@ if sys.platform == "linux":
     class _ArrivalEmitter(InotifyFullEmitter):
         """Closed after writing, and moved in; nothing else.
 
-        watchdog's own filter for moves takes in files that are moved *out*, and holds each of them, and all that
-        follow, for half a second in case it reappears: every file put away would delay the next.
+        watchdog's own filter for moves takes in files that are moved *out*, and holds each of them, and all
+        that follow, for half a second in case it reappears: every file put away would delay the next.
         """
 
         def get_event_mask_from_filter(self) -> int:  # type: ignore[override]  # watchdog 6 says int, 7 Mask

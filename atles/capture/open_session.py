@@ -90,7 +90,7 @@ def _left_open(path: Path) -> Recorded | None:
     """The journal that a killed host left under this id, if there is one."""
     try:
         recorded = read(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         # Not overwritten: this session's lines follow what is there, and readers skip what they cannot read.

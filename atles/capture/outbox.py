@@ -7,7 +7,6 @@ in this process and is tried again: at the next call of any tracker, every few s
 import os
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 3.0
 
-_waiting: "deque[Finished]" = deque()
+_waiting: "list[Finished]" = []
 _delivering = threading.Lock()  # held by whoever works on _waiting
 _starting = threading.Lock()
 _thread: threading.Thread | None = None
@@ -73,19 +72,25 @@ def deliver(finished: Finished) -> Path | None:
 
 
 def retry(patience: float = 0) -> None:
-    """Write what waits, oldest first, up to the first failure. Leaves it to another thread that is at it."""
+    """Write what waits, oldest first; of each home up to the first failure, so that a host's call stays short.
+
+    Where another thread is at it already, this waits for `patience` seconds and then leaves it to that thread.
+    """
     if not _waiting or not _delivering.acquire(timeout=patience):
         return
+    broken: set[Path] = set()
     try:
-        while _waiting:
+        for finished in _waiting.copy():
+            if finished.home.root in broken:
+                continue
             try:
-                _waiting[0].write()
+                finished.write()
             except OSError as error:
-                complain(_waiting[0].home, error)
-                # A home that stays broken must not keep the sessions of another one waiting.
-                _waiting.rotate(-1)
-                return
-            settled(_waiting.popleft().home)
+                complain(finished.home, error)
+                broken.add(finished.home.root)
+            else:
+                _waiting.remove(finished)
+                settled(finished.home)
     finally:
         _delivering.release()
 
@@ -94,9 +99,8 @@ def last_try() -> None:
     """At exit: write what waits, and say what could not be written."""
     global _exiting
     _exiting = True
-    for _ in range(len(_waiting)):
-        retry(patience=RETRY_SECONDS)
-    for finished in list(_waiting):
+    retry(patience=RETRY_SECONDS)
+    for finished in _waiting:
         kept = finished.journal is not None and os.path.exists(finished.journal)  # noqa: PTH110  # never raises
         fate = f"its journal {finished.journal} is left for the daemon" if kept else "it is lost"
         log().error("session %s could not be written before exit: %s", finished.session_id, fate)
@@ -139,8 +143,7 @@ def _until_empty() -> None:
     global _thread
     while True:
         time.sleep(RETRY_SECONDS)
-        for _ in range(len(_waiting)):
-            retry()
+        retry()
         with _starting:
             if not _waiting:
                 _thread = None
@@ -148,7 +151,7 @@ def _until_empty() -> None:
 
 
 def forget() -> None:
-    """In a forked child: what waits is the parent's to write, and threads that are gone may hold the locks."""
+    """In a forked child: what waits is the parent's to write, and its locks may be held for ever."""
     global _delivering, _starting, _thread
     _waiting.clear()
     _delivering, _starting, _thread = threading.Lock(), threading.Lock(), None

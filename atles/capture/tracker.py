@@ -43,9 +43,9 @@ class SessionTracker:
     def start_session(self, session_id: str | None = None, metadata: Mapping[str, Any] | None = None) -> str:
         """Begin a session and return its id; a session in progress is ended first.
 
-        With the id of a session that never ended (its host was killed, and the daemon has not closed it yet)
-        that session goes on: its messages so far count, and its start time stays. The id of an *ended* session
-        is another matter: the daemon accepts a second file under it only if it repeats all of the first.
+        With the id of a session that never ended (its host was killed, and the daemon has not closed it
+        yet) that session goes on: its messages so far count, and its start time stays. The id of an *ended*
+        session is another matter: a second file under it is learned only if it repeats all of the first.
         """
         with self._lock:
             self.end_session()
@@ -54,9 +54,7 @@ class SessionTracker:
             session.flush()
             return session.session_id
 
-    def log_message(
-        self, role: str, content: Any, metadata: Mapping[str, Any] | None = None, **extra: Any
-    ) -> None:
+    def log_message(self, role: str, content: Any, metadata: Mapping[str, Any] | None = None, **extra: Any) -> None:
         """Add a message; without a session, one is started.
 
         `content` is text, a list of parts, None or any JSON value. Other keys of the message (`tool_calls`,

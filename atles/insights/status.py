@@ -18,6 +18,8 @@ def owner(home: Home) -> dict[str, Any] | None:
 
     The lock decides, not the pid: a pid left by a killed daemon may belong to somebody else by now.
     """
+    if not home.lock.exists():
+        return None  # and trying the lock would make it, and the folders above it
     try:
         lock = FileLock(home.lock, blocking=False)
         lock.acquire()
@@ -27,7 +29,7 @@ def owner(home: Home) -> dict[str, Any] | None:
         except (FileNotFoundError, json.JSONDecodeError):
             return {"pid": None, "started_at": None}  # it is just starting
     except OSError:
-        return None  # no such home
+        return None  # not ours to lock: a home of another user
     lock.release()
     return None
 

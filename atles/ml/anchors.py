@@ -7,7 +7,6 @@ Made once per base and set of prompts, then read from `<models_dir>/anchors/`.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +15,11 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from atles.ml import base, decode
-from atles.ml.pack import Answer, log_probs, pack
-from atles.ml.program import progress, write_atomically
+from atles.ml.pack import Answer
+from atles.ml.program import write_atomically
 
 TOP = 32  # tokens kept per position; with the rest as one more outcome, 32 hold 97 % of SmolLM2's probability
-ANSWER_TOKENS = 32
+ANSWER_TOKENS = 16  # what a general answer says first is what gets lost; more tokens cost more than they keep
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,24 @@ def load_or_make(
     return unflatten(load_file(path))
 
 
-@torch.inference_mode()
 def make(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asks: list[str]) -> list[Anchor]:
     prompts = [base.render(tokenizer, [{"role": "user", "content": ask}]) for ask in asks]
-    answers = decode.greedy(model, tokenizer, prompts, ANSWER_TOKENS, phase="anchors")
-    said = [Answer(tuple(prompt), tuple(answer)) for prompt, answer in zip(prompts, answers, strict=True)]
-    anchors: list[Anchor] = []
-    started = time.monotonic()
-    for row in pack(said, limit=512):
-        top = log_probs(model, row).topk(TOP, dim=-1)
-        lengths = [len(said[index].answer) for index in row.members]
-        for index, ids, values in zip(row.members, top.indices.split(lengths), top.values.split(lengths), strict=True):
-            anchors.append(Anchor(said[index], ids.cpu(), values.cpu()))
-        progress("anchors", len(anchors), len(said), started)
-    return anchors
+    tops: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in asks]
+
+    def keep_top(indices: list[int], logits: torch.Tensor) -> None:
+        values, ids = logits.float().log_softmax(-1).topk(TOP)
+        for index, *top in zip(indices, ids.cpu(), values.cpu(), strict=True):
+            tops[index].append(tuple(top))
+
+    answers = decode.greedy(model, tokenizer, prompts, ANSWER_TOKENS, phase="anchors", observe=keep_top)
+    return [
+        Anchor(
+            Answer(tuple(prompt), tuple(answer)),
+            torch.stack([ids for ids, _ in top]),
+            torch.stack([lp for _, lp in top]),
+        )
+        for prompt, answer, top in zip(prompts, answers, tops, strict=True)
+    ]
 
 
 def flatten(anchors: list[Anchor]) -> dict[str, torch.Tensor]:

@@ -56,7 +56,9 @@ def fetch(repo: str) -> Path:
     try:
         return Path(snapshot_download(repo, allow_patterns=["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise MissingBase(f"base model hf:{repo} could not be fetched: {error}; check the name and the network") from error
+        raise MissingBase(
+            f"base model hf:{repo} could not be fetched: {error}; check the name and the network"
+        ) from error
 
 
 def convert_wheel(target: Path) -> None:
@@ -154,7 +156,9 @@ def render_answer(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, s
     prompt = template(tokenizer, messages[:-1], add_generation_prompt=True)
     whole = template(tokenizer, messages, add_generation_prompt=False)
     if not whole.startswith(prompt):
-        raise BadData("this base model's chat template rewrites earlier messages when an answer follows; take another one")
+        raise BadData(
+            "this base model's chat template rewrites earlier messages when an answer follows; take another one"
+        )
     # White space after the end-of-turn token is never generated: the model has stopped by then.
     return encode(tokenizer, prompt), encode(tokenizer, whole[len(prompt) :].rstrip())
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -25,24 +26,36 @@ def greedy(
     prompts: Sequence[Sequence[int]],
     max_tokens: int,
     *,
-    batch_size: int = 16,
+    batch_size: int = 32,
     phase: str = "generate",
+    observe: Callable[[list[int], torch.Tensor], None] = lambda indices, logits: None,
 ) -> list[list[int]]:
     """The most likely answer to each prompt (token ids, with the end token where it came within `max_tokens`).
 
     Prompts of like length go together, padded on the left; an answered prompt leaves its batch at once.
+    `observe` sees every step's prompt indices [b] and logits [b, vocabulary].
     """
     stops, started = ends(model, tokenizer), time.monotonic()
     answers: list[list[int]] = [[] for _ in prompts]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     for first in range(0, len(order), batch_size):
         batch = order[first : first + batch_size]
-        width = max(len(prompts[index]) for index in batch)
-        pads = [width - len(prompts[index]) for index in batch]
-        ids = torch.tensor([[tokenizer.pad_token_id] * pad + list(prompts[i]) for i, pad in zip(batch, pads, strict=True)])
-        mask = (torch.arange(width) >= torch.tensor(pads)[:, None]).long().to(model.device)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        ids, cache = ids.to(model.device), DynamicCache(config=model.config)
+        # What all prompts begin with (the system message, mostly) is computed once, in a batch of one.
+        shared = shared_length([prompts[index] for index in batch])
+        cache = DynamicCache(config=model.config)
+        if shared:
+            start = torch.tensor([prompts[batch[0]][:shared]], device=model.device)
+            model(input_ids=start, past_key_values=cache, logits_to_keep=1, use_cache=True)
+            cache.batch_repeat_interleave(len(batch))
+        rests = [list(prompts[index][shared:]) for index in batch]
+        width = max(map(len, rests))
+        ids = torch.tensor(
+            [[tokenizer.pad_token_id] * (width - len(rest)) + rest for rest in rests], device=model.device
+        )
+        begins = torch.tensor([width - len(rest) for rest in rests], device=model.device)
+        real = (torch.arange(width, device=model.device) >= begins[:, None]).long()
+        positions = shared + (real.cumsum(1) - 1).clamp(min=0)
+        mask = torch.cat([real.new_ones(len(batch), shared), real], 1)
         for _ in range(max_tokens):
             output = model(
                 input_ids=ids,
@@ -52,6 +65,7 @@ def greedy(
                 logits_to_keep=1,
                 use_cache=True,
             )
+            observe(batch, output.logits[:, -1])
             tokens = output.logits[:, -1].argmax(-1)
             for index, token in zip(batch, tokens.tolist(), strict=True):
                 answers[index].append(token)
@@ -71,7 +85,9 @@ def greedy(
 
 
 @torch.inference_mode()
-def stream(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], max_tokens: int) -> Iterator[str]:
+def stream(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], max_tokens: int
+) -> Iterator[str]:
     """The same answer as `greedy`, as pieces of text while it is written."""
     stops = ends(model, tokenizer)
     ids: Any = torch.tensor([list(prompt)], device=model.device)
@@ -89,6 +105,12 @@ def stream(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: S
     rest = tokenizer.decode(tokens, skip_special_tokens=True)[len(shown) :]
     if rest:
         yield rest
+
+
+def shared_length(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all prompts begin with; one token of each stays out, since the answer is predicted from it."""
+    same = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*prompts, strict=False))
+    return min(sum(1 for _ in same), min(map(len, prompts)) - 1)
 
 
 def text(tokenizer: PreTrainedTokenizerBase, answer: Sequence[int]) -> str:

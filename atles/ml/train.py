@@ -48,7 +48,7 @@ class Spec:
     anchors_per_step: int = 12
     anchor_weight: float = 4.0
     max_length: int = 512  # tokens of one example
-    row_length: int = 512  # tokens of one packed row: the unit of memory
+    row_length: int = 384  # tokens of one packed row: the unit of memory
     seed: int = 0
     precision: str = "auto"
     device: str = "auto"
@@ -74,7 +74,9 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     model, tokenizer = base.load(spec.base, models_dir, spec.precision, spec.device)
     own, truncated = read_examples(spec, tokenizer)
     asks = [row["ask"] for row in program.read_jsonl(spec.anchors)] if spec.anchors and spec.anchors_per_step else []
-    known = anchors.load_or_make(model, tokenizer, asks, models_dir, base.fingerprint(base.folder(spec.base, models_dir)))
+    known = anchors.load_or_make(
+        model, tokenizer, asks, models_dir, base.fingerprint(base.folder(spec.base, models_dir))
+    )
     anchors_seconds = time.monotonic() - started
 
     adapted = get_peft_model(
@@ -100,15 +102,21 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     for number, step in enumerate(steps[first:], first + 1):
         for group in optimizer.param_groups:
             group["lr"] = spec.learning_rate * schedule(number, len(steps))
-        own_loss, anchor_loss, seen = one_step(adapted, [own[i] for i in step.own], [known[i] for i in step.anchors], spec)
+        own_loss, anchor_loss, seen = one_step(
+            adapted, [own[i] for i in step.own], [known[i] for i in step.anchors], spec
+        )
         if not math.isfinite(own_loss + anchor_loss):
-            raise program.NanLoss(f"the loss is not a number at step {number} of {len(steps)}; lower learning_rate ({spec.learning_rate})")
+            raise program.NanLoss(
+                f"the loss is not a number at step {number} of {len(steps)}; lower learning_rate ({spec.learning_rate})"
+            )
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         tokens += seen
         loss = own_loss + spec.anchor_weight * anchor_loss
-        history.append({"step": number, "loss": round(loss, 4), "own": round(own_loss, 4), "anchor": round(anchor_loss, 4)})
+        history.append(
+            {"step": number, "loss": round(loss, 4), "own": round(own_loss, 4), "anchor": round(anchor_loss, 4)}
+        )
         speed = tokens / (time.monotonic() - train_started)
         eta = (time.monotonic() - train_started) / (number - first) * (len(steps) - number)
         program.say(
@@ -117,6 +125,7 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
         )  # fmt: skip
         if number % spec.checkpoint_every == 0 and number < len(steps):
             save_checkpoint(checkpoint, identity, adapted, optimizer, history)
+        torch.set_num_threads(program.threads(spec.threads, running=torch.get_num_threads()))
 
     save_adapter(adapted, Path(spec.output_dir))
     checkpoint.unlink(missing_ok=True)
@@ -140,7 +149,8 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
         "device": str(model.device),
         "truncated": truncated,
         "resumed_from_step": first,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in ("torch", "transformers", "peft")},
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("torch", "transformers", "peft")},
     }
 
 
@@ -200,7 +210,9 @@ def one_step(model: PeftModel, own: list[Answer], known: list[anchors.Anchor], s
                 loss = loss + surprise / own_tokens
             else:
                 anchor = known[index - len(own)]
-                drift = anchors.divergence(part, anchor.top_ids.to(part.device), anchor.top_log_probs.to(part.device)).sum()
+                drift = anchors.divergence(
+                    part, anchor.top_ids.to(part.device), anchor.top_log_probs.to(part.device)
+                ).sum()
                 anchor_sum += drift.item()
                 loss = loss + spec.anchor_weight * drift / anchor_tokens
         loss.backward()

@@ -25,7 +25,8 @@ _CORRECTION = re.compile(
     r"""^\W*(?:
       no\b(?!\W+(?:thanks|thank|worries|problem|idea|need|rush|one|more|matter|doubt|wonder|way)\b)
     | nope\b | wrong\b | incorrect\b | not\ quite\b
-    | (?:sorry,?\ |hmm,?\ |erm,?\ |ah,?\ |wait,?\ )*(?:that|this|it)(?:'s|\ is|s)\ (?:wrong|incorrect|not\ (?:right|true|correct|what\ i))\b
+    | (?:sorry,?\ |hmm,?\ |erm,?\ |ah,?\ |wait,?\ )*
+      (?:that|this|it)(?:'s|\ is|s)\ (?:wrong|incorrect|not\ (?:right|true|correct|what\ i))\b
     | (?:that|this|it)\ (?:isn'?t|wasn'?t)\ (?:right|true|correct|what\ i)\b
     | you(?:'re|\ are)\ (?:wrong|mistaken|mixing)\b | you\ got\ (?:that|it)\ wrong\b
     | actually,?\ (?:it|that|no|my|the)\b
@@ -148,9 +149,10 @@ def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example])
     What says the same is written once, and what is trained on is not held out, whatever session it came from.
     The same examples give the same dataset, which is then not written again.
     """
-    taught = {content_id(example.messages): example for example in train}
+    train = list({content_id(example.messages): example for example in train}.values())
+    taught = {(example.instruction, example.output) for example in train}
     unseen = {content_id(example.messages): example for example in heldout}
-    train, heldout = list(taught.values()), [unseen[key] for key in unseen if key not in taught]
+    heldout = [example for example in unseen.values() if (example.instruction, example.output) not in taught]
     dataset_id = content_id(sorted(example.id for example in train), sorted(example.id for example in heldout))
     path = folder / dataset_id
     dataset = Dataset(

@@ -61,10 +61,16 @@ class ModelFineTuner:
         if not isinstance(session, Session):
             session = Session.of(session)
         examples = build_examples(session) if examples is None else examples
-        name = f"training_{file_name(session.session_id)}_{compact(at or timestamp())}.jsonl"
+        stem = f"training_{file_name(session.session_id)}"
+        name = f"{stem}_{compact(at or timestamp())}.jsonl"
         self.home.create()
         path = self.home.training_data / name
         write_session_files(session, examples, path, self.home.chat_data / name)
+        # What the session held before it grew is in the new file, unless it was corrected since.
+        for folder in (self.home.training_data, self.home.chat_data):
+            for earlier in folder.glob(f"{stem}_{'[0-9]' * 8}_{'[0-9]' * 6}.jsonl"):
+                if earlier.name != name:
+                    earlier.unlink(missing_ok=True)
         return path
 
     def fine_tune_model(
@@ -89,7 +95,8 @@ class ModelFineTuner:
         self.home.create()
         folder = self.home.work / f"train-{name}"
         folder.mkdir(parents=True, exist_ok=True)
-        data = folder / "examples.jsonl"
+        # Named by content: a training of the same name on other examples is not the one that was interrupted.
+        data = folder / f"examples-{content_id(examples)}.jsonl"
         data.write_text("".join(json.dumps(example) + "\n" for example in examples), "utf-8")
         spec = {
             **model_spec(self.settings.model, self.home),
@@ -122,7 +129,8 @@ class ModelFineTuner:
 
 # The settings of [train] that are the trainer's; the others say when to train.
 _RECIPE = frozenset(
-    ["lora_rank", "lora_alpha", "learning_rate", "epochs", "batch_size", "anchors_per_step", "anchor_weight", "max_length", "max_steps", "seed"]
+    """lora_rank lora_alpha learning_rate epochs batch_size anchors_per_step anchor_weight max_length max_steps
+    seed""".split()
 )
 
 

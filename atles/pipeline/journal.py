@@ -16,7 +16,7 @@ from atles.store.adapters import BASE
 from atles.store.sessions import StoredSession
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_TAIL_BYTES = 1 << 20  # more than any one line of the master log
+_TAIL_BYTES = 1 << 16  # of the master log, read at first; its lines are mostly far shorter
 
 
 def entry(store: Store, settings: Settings, base: str, stored: StoredSession) -> SessionLog:
@@ -98,18 +98,30 @@ def publish_stats(store: Store, home: Home, uptime_seconds: float) -> None:
 
 
 def _last_published(master_log: Path) -> int:
-    """The number of the master log's last whole line; a part of a line, left by a crash, is cut off."""
+    """The number of the master log's last whole entry; a part of a line, left by a crash, is cut off."""
     try:
         with open(master_log, "r+b") as file:
-            size = file.seek(0, 2)
-            start = file.seek(max(0, size - _TAIL_BYTES))
-            tail = file.read()
-            end = tail.rfind(b"\n") + 1
-            if end < len(tail):
-                file.truncate(start + end)
-            if not end:
-                return 0
-            line = tail[: end - 1].rpartition(b"\n")[2]
-            return json.loads(line)["seq"]
+            size, window = file.seek(0, 2), _TAIL_BYTES
+            while True:
+                start = file.seek(max(0, size - window))
+                tail = file.read()
+                end = tail.rfind(b"\n") + 1
+                whole = tail[:end].splitlines()[0 if start == 0 else 1 :]  # the first may be the end of a longer line
+                for line in reversed(whole):
+                    if (seq := _seq(line)) is not None:
+                        file.truncate(start + end)
+                        return seq
+                if start == 0:
+                    file.truncate(end)
+                    return 0
+                window *= 8
     except FileNotFoundError:
         return 0
+
+
+def _seq(line: bytes) -> int | None:
+    """The number in a line of the master log; None for a line that somebody else wrote there."""
+    try:
+        return json.loads(line)["seq"]
+    except (ValueError, TypeError, KeyError):
+        return None

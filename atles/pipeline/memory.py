@@ -14,7 +14,10 @@ _DEFAULT_TOPICS = 8
 _MAX_CHARACTERS = 300  # of one remembered message in a prompt
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _STOP_WORDS = frozenset(
-    ["a", "about", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for", "from", "get", "go", "got", "had", "has", "have", "he", "her", "here", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "know", "let", "like", "me", "more", "my", "no", "not", "now", "of", "off", "on", "one", "or", "our", "out", "please", "remember", "remind", "say", "she", "so", "some", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "too", "up", "us", "was", "we", "were", "what", "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "yes", "you", "your"]
+    """a about again all also am an and any are as at be been but by can could did do does for from get go got had has
+    have he her here him his how i if in into is it its just know let like me more my no not now of off on one or our
+    out please remember remind say she so some tell than that the their them then there these they this to too up us
+    was we were what when where which who whom whose why will with would yes you your""".split()
 )
 
 

@@ -1,7 +1,7 @@
 """The gate, and the pointer it guards: which adapter serves. `gate` decides; the rest acts."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -158,8 +158,17 @@ def rollback(store: Store, reason: str = "rolled back by hand") -> tuple[str, st
         version, active = store.adapters.active()
         if active == BASE:
             raise AtlesError("there is nothing to roll back to: the base model serves")
-        promoted = next(
-            move for move in store.adapters.releases() if move["adapter"] == active and move["action"] == "promote"
-        )
-        store.adapters.point(promoted["previous"], "rollback", reason, version)
-        return active, promoted["previous"]
+        before = _served(store.adapters.releases())[-2]
+        store.adapters.point(before, "rollback", reason, version)
+        return active, before
+
+
+def _served(releases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a rollback can go back through, the active adapter last: a promotion adds to it, a rollback takes away."""
+    served = [BASE]
+    for move in reversed(releases):
+        if move["action"] == "promote":
+            served.append(move["adapter"])
+        else:
+            served.pop()
+    return served

@@ -214,7 +214,7 @@ class TrainStep:
         return (NewJob(Step.GATE, f"{Step.GATE}:{report.adapter}", TRAIN, {"adapter": report.adapter}),)
 
     def failed(self, job: Job, error: str) -> Sequence[NewJob]:
-        return _waiting_logs(self.c, error=f"train: {error}")
+        return _waiting_logs(self.c, failed=Step.TRAIN, error=error)
 
 
 class GateStep:
@@ -249,17 +249,19 @@ class GateStep:
     def failed(self, job: Job, error: str) -> Sequence[NewJob]:
         verdict = Verdict(False, f"It could not be judged: {error}", {})
         self.c.store.adapters.judge(job.payload["adapter"], verdict)
-        return _waiting_logs(self.c, error=f"gate: {error}")
+        return _waiting_logs(self.c, failed=Step.GATE, error=error)
 
 
-def _waiting_logs(context: Context, *, error: str = "", gate_seconds: float = 0.0) -> list[NewJob]:
+def _waiting_logs(
+    context: Context, *, failed: Step | None = None, error: str = "", gate_seconds: float = 0.0
+) -> list[NewJob]:
     """The log jobs of the sessions that waited for the training that has now ended, and how it ended for them."""
     jobs = []
     for session_id in context.store.sessions.waiting_for_training():
         stored = context.store.sessions.get(session_id)
-        if error:
-            context.store.logs.step(session_id, stored.revision, Step.TRAIN, 0.0, 1, error=error)
-        elif gate_seconds:
+        if failed:
+            context.store.logs.step(session_id, stored.revision, failed, 0.0, 1, error=error)
+        elif gate_seconds and not context.store.examples.unjudged(session_id):
             context.store.logs.step(session_id, stored.revision, Step.GATE, gate_seconds, 1)
         context.store.sessions.wait_for_training(session_id, False)
         jobs.append(_session_job(Step.LOG, session_id, stored.revision))

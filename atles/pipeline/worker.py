@@ -90,7 +90,7 @@ class Worker:
                 self._queue.done(job)
         except LeaseLost as error:
             log.warning("%s", error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # any failure of a step is retried, then kept
             self._handle(job, step, error)
         finally:
             self.current = None

@@ -57,6 +57,10 @@ class Adapters:
         row = self._db.row("adapters.trained_on", session_id=session_id)
         return _adapter(row) if row else None
 
+    def that_saw(self, session_id: str) -> Sequence[str]:
+        """The names of all adapters that saw an example of the session, oldest first."""
+        return [row["name"] for row in self._db.rows("adapters.that_saw", session_id=session_id)]
+
     def active(self) -> tuple[int, str]:
         """The pointer: its version and the name of the adapter that serves (BASE: none)."""
         row = self._db.row("adapters.active")

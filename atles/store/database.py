@@ -81,10 +81,12 @@ class Database:
         connection.execute("begin immediate")
         try:
             yield
+            connection.execute("commit")
         except BaseException:
-            connection.execute("rollback")
+            # A full disk fails the commit and leaves the transaction open, or has ended it already.
+            if connection.in_transaction:
+                connection.execute("rollback")
             raise
-        connection.execute("commit")
 
     def rows(self, query: str, /, **values: Any) -> list[sqlite3.Row]:
         """The rows of a named query."""

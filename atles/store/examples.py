@@ -1,6 +1,7 @@
 """What is learned from: examples, and the datasets that trainings took of them."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -38,17 +39,11 @@ class Examples:
 
     def of_split(self, split: Split) -> Sequence[Example]:
         """All examples in force whose sessions are for that, oldest first."""
-        return [
-            Example(
-                row["session_id"],
-                row["message_id"],
-                row["kind"],
-                row["instruction"],
-                row["output"],
-                tuple(json.loads(row["messages"])),
-            )
-            for row in self._db.rows("examples.of_split", split=split)
-        ]
+        return [_example(row) for row in self._db.rows("examples.of_split", split=split)]
+
+    def of_session(self, session_id: str) -> Sequence[Example]:
+        """The session's examples in force."""
+        return [_example(row) for row in self._db.rows("examples.of_session", session_id=session_id)]
 
     def count_new(self) -> int:
         """Examples for training that no training has read."""
@@ -98,3 +93,14 @@ class Examples:
     def lineage(self, dataset_id: str) -> Sequence[dict[str, Any]]:
         """The dataset's training examples: id, session and message of each."""
         return [dict(row) for row in self._db.rows("examples.lineage", dataset_id=dataset_id)]
+
+
+def _example(row: sqlite3.Row) -> Example:
+    return Example(
+        row["session_id"],
+        row["message_id"],
+        row["kind"],
+        row["instruction"],
+        row["output"],
+        tuple(json.loads(row["messages"])),
+    )

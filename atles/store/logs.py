@@ -45,14 +45,17 @@ class Logs:
         }
 
     def add(self, entry: SessionLog, at: str) -> None:
-        """Record a session's log entry, once per revision."""
-        self._db.run(
-            "logs.add",
-            session_id=entry.session_id,
-            revision=entry.revision,
-            at=at,
-            entry=json.dumps(entry.as_json()),
-        )
+        """Record a session's log entry. A second one for a revision (a dead step was retried) takes the first's place,
+        with a number of its own, so that the files learn of it."""
+        with self._db.transaction():
+            self._db.run("logs.remove", session_id=entry.session_id, revision=entry.revision)
+            self._db.run(
+                "logs.add",
+                session_id=entry.session_id,
+                revision=entry.revision,
+                at=at,
+                entry=json.dumps(entry.as_json()),
+            )
 
     def after(self, seq: int) -> Sequence[tuple[int, str, dict[str, Any]]]:
         """Entries with a number above `seq`: number, time and entry."""

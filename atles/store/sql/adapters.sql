@@ -30,3 +30,11 @@ where coalesce((select max(seq) from releases), 0) = :expected
 
 -- name: releases
 select * from releases order by seq desc
+
+-- name: that_saw
+select a.name from adapters a
+where exists (
+    select 1 from dataset_examples de join examples e on e.id = de.example_id
+    where de.dataset_id = a.dataset_id and e.session_id = :session_id
+)
+order by a.created_at, a.name

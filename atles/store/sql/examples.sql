@@ -42,3 +42,6 @@ select e.id as example_id, e.session_id, e.message_id, e.kind
 from dataset_examples de join examples e on e.id = de.example_id
 where de.dataset_id = :dataset_id
 order by e.rowid
+
+-- name: of_session
+select * from examples where session_id = :session_id and withdrawn_at is null order by rowid

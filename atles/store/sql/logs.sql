@@ -9,7 +9,9 @@ select * from steps where session_id = :session_id and revision = :revision
 
 -- name: add
 insert into session_logs (session_id, revision, at, entry) values (:session_id, :revision, :at, :entry)
-on conflict (session_id, revision) do update set at = :at, entry = :entry
+
+-- name: remove
+delete from session_logs where session_id = :session_id and revision = :revision
 
 -- name: after
 select seq, at, entry from session_logs where seq > :seq order by seq

@@ -1,0 +1,5 @@
+"""`python -m atles` is `atles`."""
+
+from atles.cli import main
+
+main()

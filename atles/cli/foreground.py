@@ -1,0 +1,114 @@
+"""`run` and `drain`: the daemon in this process.
+
+Knows signals. `run` draws nothing and so never imports rich: what it imports stays in memory all day.
+"""
+
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from atles.cli.command import FAILED, Command, Scope, queue_of
+from atles.daemon import LearningDaemon
+from atles.insights.status import owner, status
+
+_LOOK_SECONDS = 0.5
+
+
+@click.command(cls=Command, with_json=False)
+@click.option("--quiet", is_flag=True, help="Log to daemon.log only, not to stderr.")
+@click.pass_obj
+def run(scope: Scope, quiet: bool) -> None:
+    """Run the daemon in this terminal; Ctrl-C ends it.
+
+    It finishes the short steps first; a training stops at its checkpoint and goes on at the next start.
+    A second Ctrl-C ends it at once, which loses no session either. For systemd, Docker and the like
+    this is the command to call: SIGTERM does what Ctrl-C does.
+
+    \b
+      atles run
+      atles run --set train.enabled=false       memory only
+    """
+    # A queue, because its `put` is the one that a signal handler may call.
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda caught, _: signals.put(caught))
+    daemon = LearningDaemon(scope.home, scope.settings(), console=not quiet)
+    daemon.start()
+    # `atles start` waits for this line.
+    click.echo(f"ATLES runs on {daemon.home.root.resolve()} (pid {os.getpid()})")
+    signals.get()
+    signal.signal(signal.SIGINT, lambda caught, _: os._exit(128 + caught))
+    daemon.stop()
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def drain(scope: Scope) -> None:
+    """Work until nothing is left to do, then end.
+
+    If a daemon runs on this home, waits until that one is idle. Exit code 1 if a step failed for good
+    (`atles sessions retry` tries it again).
+
+    \b
+      atles ingest chats/ && atles drain && atles ask "What do I like?"
+    """
+    from atles.cli.look import leftovers
+    from atles.cli.show import answer
+
+    home = scope.home
+    if owner(home):
+        with scope.store() as store:
+
+            def look() -> dict[str, Any]:
+                return status(home, store, queue_of(store))
+
+            with _shown(look):
+                while not _idle(look()):
+                    time.sleep(_LOOK_SECONDS)
+            final = look()
+    else:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Without a terminal to draw on, the log is the progress.
+        daemon = LearningDaemon(home, scope.settings(), console=not sys.stderr.isatty())
+        try:
+            daemon.start()
+            with _shown(daemon.get_status):
+                daemon.drain()
+            final = daemon.get_status()
+        finally:
+            daemon.stop()
+    left = {key: final[key] for key in ("stats", "active_adapter", "quarantine")} | {"dead": final["queue"]["dead"]}
+    answer(scope, left, leftovers)
+    if left["dead"]:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _idle(seen: dict[str, Any]) -> bool:
+    return not (seen["queue"]["waiting"] or seen["queue"]["running"] or seen["inbox"])
+
+
+@contextmanager
+def _shown(look: Any) -> Iterator[None]:
+    """Live progress on stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.live import Live
+
+    from atles.cli.look import at_work
+    from atles.cli.show import console
+
+    with Live(
+        console=console(stderr=True),
+        get_renderable=lambda: at_work(look()),
+        refresh_per_second=2,
+        transient=True,
+    ):
+        yield

@@ -1,0 +1,115 @@
+"""`start`, `stop` and `restart`: the daemon as a process of its own. Knows pids and the lock, not the daemon's work."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import click
+
+from atles.cli.command import Command, Failure, Scope
+from atles.cli.show import answer, duration
+from atles.insights.status import owner
+
+_LOOK_SECONDS = 0.05
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def start(scope: Scope) -> None:
+    """Run the daemon in the background, until `atles stop`.
+
+    Returns when it works, or says why it does not. If it runs already, that is fine too.
+
+    \b
+      atles start
+      atles start --home ~/chats --set train.min_new_examples=32
+    """
+    running = owner(scope.home)
+    if running:
+        _tell(scope, f"ATLES runs already on {scope.home.root} (pid {running['pid']})", running["pid"])
+    else:
+        _tell(scope, *_start(scope))
+
+
+@click.command(cls=Command)
+@click.option("--timeout", default=90.0, show_default=True, help="Seconds to wait for it to finish its work.")
+@click.pass_obj
+def stop(scope: Scope, timeout: float) -> None:
+    """End the daemon, after the short steps that it is doing.
+
+    A training stops at its checkpoint and goes on at the next start. Waits until the home is free.
+    """
+    _tell(scope, _stop(scope, timeout), None)
+
+
+@click.command(cls=Command)
+@click.option("--timeout", default=90.0, show_default=True, help="Seconds to wait for it to finish its work.")
+@click.pass_obj
+def restart(scope: Scope, timeout: float) -> None:
+    """Stop the daemon, if it runs, and start it again.
+
+    The settings are read anew; what the earlier start was given by --set or --config has to be given
+    again.
+    """
+    scope.settings()  # a setting that is wrong must not cost the daemon that runs
+    _stop(scope, timeout)
+    _tell(scope, *_start(scope))
+
+
+def _tell(scope: Scope, sentence: str, pid: int | None) -> None:
+    document = {"is_running": pid is not None, "pid": pid, "home": str(scope.home.root.resolve()), "message": sentence}
+    answer(scope, document, lambda said: [said["message"]])
+
+
+def _start(scope: Scope) -> tuple[str, int]:
+    """Start `atles run` in a session of its own, and wait for its first line."""
+    home = scope.home
+    scope.settings()  # a setting that is wrong is said here, as by every command
+    home.daemon.mkdir(parents=True, exist_ok=True)
+    arguments: list[Any] = [sys.executable, "-m", "atles", "--home", home.root.resolve()]
+    if scope.config:
+        arguments += ["--config", scope.config.resolve()]
+    for override in scope.overrides:
+        arguments += ["--set", override]
+    # It logs to daemon.log; this file is for what comes before that, and for a crash of Python itself.
+    last_words = home.daemon / "daemon.err"
+    with open(last_words, "wb") as errors:
+        daemon = subprocess.Popen(
+            [*arguments, "run", "--quiet"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+            text=True,
+        )
+    assert daemon.stdout is not None  # it was opened as a pipe
+    with daemon.stdout:
+        ready = daemon.stdout.readline()
+    if ready:
+        return f"ATLES runs on {home.root} (pid {daemon.pid})", daemon.pid
+    code = daemon.wait()
+    reason = last_words.read_text("utf-8", "replace").strip().removeprefix("atles: ")
+    raise Failure(f"the daemon did not start: {reason or f'it ended with code {code}; see {home.log}'}")
+
+
+def _stop(scope: Scope, timeout: float) -> str:
+    """Ask the daemon to end and wait until its lock is free; what happened, in words."""
+    home, began = scope.home, time.monotonic()
+    running = owner(home)
+    if not running:
+        return f"ATLES does not run on {home.root}"
+    if not running["pid"]:
+        raise Failure(f"the daemon of {home.root} is just starting; try again in a moment")
+    os.kill(running["pid"], signal.SIGTERM)
+    while time.monotonic() - began < timeout:
+        now = owner(home)
+        if not now or now["pid"] not in (running["pid"], None):
+            return f"ATLES stopped (pid {running['pid']}, after {duration(time.monotonic() - began)})"
+        time.sleep(_LOOK_SECONDS)
+    raise Failure(
+        f"the daemon (pid {running['pid']}) is still at work after {timeout:g} s; wait for it with a longer --timeout, "
+        f"or `kill -9 {running['pid']}`: no session is lost, its work is taken up at the next start"
+    )

@@ -1,0 +1,72 @@
+"""A daemon as a process of its own, with fake programs.
+
+    python -m tests.fakes.daemon HOME CONTROL [section.key=value …]
+
+`CONTROL/pause.json` = {"step": …, "where": "begin" | "end"} stops it dead inside that step, once: it writes the file
+`CONTROL/paused` and waits there to be killed. `begin` is before the step did anything; `end` is after all that it
+does, and before the commit.
+"""
+
+import json
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from atles import programs
+from atles.config import load_settings
+from atles.daemon import LearningDaemon
+from atles.layout import Home
+from atles.pipeline import steps
+from tests.fakes import FakePrograms
+
+
+def pausing(all_steps: Any, control: Path) -> Any:
+    """`steps.all_steps`, with the step that pause.json names stopped where it says."""
+    plan = json.loads((control / "pause.json").read_text())
+
+    def pause() -> None:
+        (control / "paused").touch()
+        time.sleep(600)
+
+    def build(context: steps.Context) -> dict[str, Any]:
+        runners = all_steps(context)
+        step = runners[plan["step"]]
+        work, record = step.work, step.record
+
+        def first_pause(job: Any) -> Any:
+            if plan["where"] == "begin":
+                pause()
+            return work(job)
+
+        def last_pause(job: Any, result: Any, seconds: float) -> Any:
+            following = record(job, result, seconds)
+            if plan["where"] == "end":
+                pause()
+            return following
+
+        step.work, step.record = first_pause, last_pause
+        return runners
+
+    return build
+
+
+def main() -> None:
+    home, control, overrides = Home(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    programs.command = FakePrograms(control).command
+    if (control / "pause.json").exists() and not (control / "paused").exists():
+        steps.all_steps = pausing(steps.all_steps, control)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    daemon = LearningDaemon(home, load_settings(home, environment={}, overrides=overrides))
+    daemon.start()
+    print("started", flush=True)
+    stop.wait()
+    daemon.stop()
+
+
+if __name__ == "__main__":
+    main()

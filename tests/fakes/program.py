@@ -1,0 +1,123 @@
+"""Stands in for `python -m atles.ml.<name> spec.json`: same spec, same lines on stdout, same report; no model.
+
+    python program.py CONTROL NAME spec.json
+
+CONTROL is a folder. `<NAME>.modes` in it lists one mode a line, the n-th for the n-th run, the last one for all
+further runs: ok, slow, killed, out_of_memory, nan_loss, missing_base, garbage, silent, vanish. `scores.json` gives
+the evaluator's numbers: {"base": [loss, right], "active": …, "candidate": …}. Every run is noted in `<NAME>.runs`.
+Like the real ones it ends when its standard input does, and goes on at its last checkpoint.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+STEPS = 5
+SLOW_STEPS, SLOW_SECONDS = 40, 0.05
+DEFAULT_SCORES = {"base": [3.0, 1.0], "active": [2.0, 1.0], "candidate": [1.0, 1.0]}
+FAILURES = {
+    "out_of_memory": "memory ran out (fake); lower batch_size",
+    "nan_loss": "the loss is not a number at step 3 of 5; lower learning_rate (0.0005)",
+    "missing_base": "base model 'none' is no folder with a config.json; set model.base",
+}
+
+
+def main() -> None:
+    control, name, spec_file = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    threading.Thread(target=leash, daemon=True).start()
+    spec, folder = json.loads(spec_file.read_text()), spec_file.parent
+    with open(control / f"{name}.runs", "a+") as runs:
+        runs.seek(0)
+        number = len(runs.readlines())
+        runs.write(json.dumps({"pid": os.getpid(), "spec": spec}) + "\n")
+    modes = control / f"{name}.modes"
+    listed = modes.read_text().split() if modes.exists() else ["ok"]
+    mode = listed[min(number, len(listed) - 1)]
+    if mode in FAILURES:
+        write(folder / "report.json", {"error": {"kind": mode, "message": FAILURES[mode]}})
+        sys.exit(1)
+    if mode == "garbage":
+        sys.stdout.buffer.write(b"\xff\xfe{]\n[1, 2]\n17\n")
+        sys.stdout.flush()
+        (folder / "report.json").write_text("{no report")
+        return
+    if mode == "vanish":
+        print("Traceback: something odd", file=sys.stderr)
+        sys.exit(3)
+    if mode == "silent":
+        return
+    report = train(spec, folder, mode) if name == "train" else evaluate(spec, control, mode)
+    write(folder / "report.json", report)
+
+
+def train(spec: dict, folder: Path, mode: str) -> dict:
+    examples = [json.loads(line) for line in Path(spec["examples"]).read_text().splitlines()]
+    steps = SLOW_STEPS if mode == "slow" else STEPS
+    checkpoint = folder / "checkpoint.json"
+    first = json.loads(checkpoint.read_text()) if checkpoint.exists() else 0
+    losses = [{"step": n, "loss": round(3.0 / n, 4)} for n in range(1, steps + 1)]
+    for done in losses[first:]:
+        write(checkpoint, done["step"])
+        say(phase="train", steps=steps, tokens_per_second=100, eta_seconds=steps - done["step"], **done)
+        if mode == "slow":
+            time.sleep(SLOW_SECONDS)
+        if mode == "killed" and done["step"] == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+    adapter = Path(spec["output_dir"])
+    adapter.mkdir(parents=True, exist_ok=True)
+    write(adapter / "adapter_config.json", {"peft_type": "LORA", "base_model_name_or_path": spec["base"]})
+    (adapter / "adapter_model.safetensors").write_bytes(b"fake")
+    checkpoint.unlink()
+    return {
+        "base": spec["base"], "adapter": spec["output_dir"], "examples": len(examples), "anchors": 240,
+        "steps": steps, "tokens": 50 * len(examples), "seconds": 1.5, "seconds_before_training": 0.1,
+        "tokens_per_second": 100.0, "peak_memory_mb": 100, "loss_first": 3.0, "loss_last": losses[-1]["loss"],
+        "losses": losses, "threads": 1, "precision": "fp32", "device": "cpu", "truncated": 0,
+        "resumed_from_step": first, "versions": {"python": "fake"},
+    }  # fmt: skip
+
+
+def evaluate(spec: dict, control: Path, mode: str) -> dict:
+    heldout = [json.loads(line)["id"] for line in Path(spec["heldout"]).read_text().splitlines()]
+    general = [json.loads(line)["id"] for line in Path(spec["general"]).read_text().splitlines()]
+    scores = control / "scores.json"
+    numbers = {**DEFAULT_SCORES, **(json.loads(scores.read_text()) if scores.exists() else {})}
+    models = {}
+    for number, name in enumerate(["base", *spec["adapters"]], 1):
+        loss, right = numbers[name]
+        say(phase="evaluate", step=number, steps=3, eta_seconds=1)
+        if mode == "slow":
+            time.sleep(0.5)
+        if mode == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        models[name] = {
+            "heldout": {key: {"nll": loss, "tokens": 10} for key in heldout},
+            "general": {
+                key: {"right": place < right * len(general), "answer": "…"} for place, key in enumerate(general)
+            },
+        }
+    return {"base": spec["base"], "models": models, "asked": {}, "seconds": 0.5, "threads": 1, "device": "cpu"}
+
+
+def say(**fields: object) -> None:
+    print(json.dumps({"event": "progress", **fields}), flush=True)
+
+
+def write(path: Path, value: object) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value))
+    temporary.replace(path)
+
+
+def leash() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(2)
+
+
+if __name__ == "__main__":
+    main()

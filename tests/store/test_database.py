@@ -1,0 +1,180 @@
+"""The SQLite file: all or nothing, from many threads and processes, and what is said when it cannot be used."""
+
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from atles.errors import StoreError
+from atles.store import Store
+from atles.store.database import SCHEMA_VERSION, Database, _queries
+from tests.samples import session
+
+PACKAGE = Path(__file__).parent.parent.parent / "atles"
+
+
+def sessions(store: Store) -> list[str]:
+    return [row["session_id"] for row in store.sessions.list()]
+
+
+def test_a_transaction_is_all_or_nothing(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.sessions.add(session("one", "u: a"), 5)
+        raise ZeroDivisionError
+    assert sessions(store) == []
+    with store.transaction():
+        store.sessions.add(session("two", "u: a"), 5)
+    assert sessions(store) == ["two"]
+
+
+def test_a_transaction_inside_another_is_part_of_it(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        with store.transaction():
+            store.sessions.add(session("inner", "u: a"), 5)
+        raise ZeroDivisionError
+    assert sessions(store) == []
+
+
+def test_an_error_inside_is_not_hidden_when_it_is_caught_outside_of_the_inner_one(store: Store) -> None:
+    with store.transaction():
+        store.sessions.add(session("outer", "u: a"), 5)
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            raise ZeroDivisionError
+    assert sessions(store) == ["outer"]
+
+
+def test_what_one_thread_has_not_committed_another_does_not_see(store: Store) -> None:
+    seen: list[list[str]] = []
+    with store.transaction():
+        store.sessions.add(session("one", "u: a"), 5)
+        thread = threading.Thread(target=lambda: seen.append(sessions(store)))
+        thread.start()
+        thread.join()
+    assert seen == [[]]
+
+
+def test_a_full_disk_fails_the_transaction_and_not_the_next_one(store: Store) -> None:
+    connection = store.database._connection
+    pages = connection.execute("pragma page_count").fetchone()[0]
+    connection.execute(f"pragma max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"), store.transaction():
+        store.sessions.add(session("one", "u: " + "x" * 200_000), 5)
+    assert sessions(store) == []
+    connection.execute("pragma max_page_count = 1000000")
+    with store.transaction():
+        store.sessions.add(session("two", "u: a"), 5)
+    other = Store(store.database.path)
+    assert sessions(other) == ["two"], "the commit was real"
+    other.close()
+
+
+def test_a_commit_that_fails_is_rolled_back(store: Store) -> None:
+    """A deferred foreign key fails at the commit itself, as a full disk can."""
+    connection = store.database._connection
+    with pytest.raises(sqlite3.IntegrityError), store.transaction():
+        connection.execute("pragma defer_foreign_keys = on")
+        store.sessions.add(session("one", "u: a"), 5)
+        connection.execute("update examples set id = id")
+        connection.execute(
+            "insert into steps (session_id, revision, step, seconds, attempts, at) values ('none', 1, 'log', 0, 1, '')"
+        )
+    assert not connection.in_transaction
+    with store.transaction():
+        store.sessions.add(session("two", "u: a"), 5)
+    other = Store(store.database.path)
+    assert sessions(other) == ["two"]
+    other.close()
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from atles.store import Store
+from tests.samples import session
+store = Store(Path(sys.argv[1]))
+for number in range(40):
+    store.sessions.add(session(f"{sys.argv[2]}-{number}", "u: a", "a: b"), 5)
+"""
+
+
+def test_processes_open_and_write_one_new_database_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "atles.db"
+    command = [sys.executable, "-c", _WRITER, str(path)]
+    writers = [
+        subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True, cwd=PACKAGE.parent) for name in "abc"
+    ]
+    errors = [writer.communicate()[1] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0], errors
+    store = Store(path)
+    splits = [row["split"] for row in store.sessions.list()]
+    store.close()
+    assert len(splits) == 120
+    assert splits.count("heldout") == 24, "every fifth, whoever wrote it"
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "atles.db"
+    Store(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"pragma user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    with pytest.raises(StoreError, match=rf"newer ATLES \(schema {SCHEMA_VERSION + 1}.*upgrade ATLES"):
+        Store(path)
+    assert sqlite3.connect(path).execute("pragma user_version").fetchone() == (SCHEMA_VERSION + 1,)
+
+
+@pytest.mark.parametrize("content", [b"this is no database, but it is long enough to be read as one" * 20, None])
+def test_what_is_no_database_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "atles.db"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"cannot open the database .*atles\.db"):
+        Store(path)
+
+
+def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(StoreError, match="cannot open the database"):
+        Store(tmp_path / "home" / "atles.db")
+
+
+def test_the_originals_memories_are_kept_aside(tmp_path: Path) -> None:
+    path = tmp_path / "atles.db"
+    original = sqlite3.connect(path)
+    original.execute(
+        "create table session_memories (id integer primary key autoincrement, session_id text, timestamp text,"
+        " topics text, preferences text, message_count integer, data text)"
+    )
+    original.execute("insert into session_memories (session_id, topics) values ('old', '[\"tea\"]')")
+    original.commit()
+    original.close()
+    for _ in range(2):
+        store = Store(path)
+        assert list(store.memories.list()) == []
+        kept = store.database._connection.execute("select session_id, topics from session_memories_original")
+        assert [tuple(row) for row in kept] == [("old", '["tea"]')]
+        store.close()
+
+
+def test_every_query_that_is_named_exists_and_every_one_that_exists_is_named() -> None:
+    named = {
+        name
+        for file in PACKAGE.rglob("*.py")
+        for name in re.findall(r'"((?:sessions|memories|examples|adapters|logs|jobs)\.\w+)"', file.read_text())
+        if not name.endswith((".sql", ".jsonl"))
+    }
+    assert named == set(_queries())
+
+
+def test_every_query_is_one_that_the_schema_understands(tmp_path: Path) -> None:
+    database = Database(tmp_path / "atles.db")
+    for name, sql in _queries().items():
+        values = dict.fromkeys(re.findall(r":(\w+)", sql))
+        database._connection.execute(f"explain {sql}", values), name
+    database.close()

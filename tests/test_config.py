@@ -1,0 +1,131 @@
+"""Settings: who wins, and what is said to somebody who mistyped."""
+
+from pathlib import Path
+
+import pytest
+
+from atles.config import Settings, help_texts, keys, load_settings
+from atles.errors import ConfigError
+from atles.layout import Home
+
+
+def load(
+    tmp_path: Path, toml: str | bytes | None = None, environment: dict[str, str] | None = None, *overrides: str
+) -> Settings:
+    home = Home(tmp_path)
+    if toml is not None:
+        home.config.write_bytes(toml if isinstance(toml, bytes) else toml.encode())
+    return load_settings(home, environment=environment or {}, overrides=overrides)
+
+
+def error(*args: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(*args)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_defaults_need_no_file_and_create_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path) == Settings()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
+    toml = "[train]\nepochs = 2\nseed = 2\nlora_rank = 2\n"
+    environment = {"ATLES_TRAIN_EPOCHS": "3", "ATLES_TRAIN_SEED": "3", "ATLES_HOME": "/anywhere", "PATH": "x"}
+    train = load(tmp_path, toml, environment, "train.epochs=4").train
+    assert (train.epochs, train.seed, train.lora_rank, train.lora_alpha) == (4, 3, 2, 32)
+
+
+def test_values_are_read_by_the_type_of_the_default(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path, "[daemon]\npoll_seconds = 2\n", {"ATLES_TRAIN_ENABLED": "no", "ATLES_MODEL_BASE": "hf:a/b"},
+        "gate.keep_margin = 0.2", "model.folder=/x=y",
+    )  # fmt: skip
+    assert settings.daemon.poll_seconds == 2.0 and type(settings.daemon.poll_seconds) is float
+    assert settings.train.enabled is False
+    assert (settings.model.base, settings.model.folder) == ("hf:a/b", "/x=y")
+    assert settings.gate.keep_margin == 0.2
+
+
+@pytest.mark.parametrize(
+    ("toml", "environment", "overrides", "words"),
+    [
+        ("[trian]\nepochs = 1", {}, (), ["[trian]", "atles.toml", "did you mean train?"]),
+        ("[train]\nepoch = 1", {}, (), ["'train.epoch'", "atles.toml", "did you mean train.epochs?"]),
+        ("train = 1", {}, (), ["train in", "write [train]"]),
+        ("[zzzzzzzz]\n", {}, (), ["[zzzzzzzz]", "`atles config` lists"]),
+        ("", {"ATLES_TRAIN_EPOCH": "1"}, (), ["ATLES_TRAIN_EPOCH", "did you mean ATLES_TRAIN_EPOCHS?"]),
+        ("", {}, ("gate.margin=1",), ["'gate.margin'", "on the command line", "did you mean gate.keep_margin?"]),
+        ("", {}, ("gate.keep_margin",), ["--set 'gate.keep_margin'", "section.key=value"]),
+    ],
+)
+def test_what_is_unknown_is_named_with_the_nearest_known(
+    tmp_path: Path, toml: str, environment: dict[str, str], overrides: tuple[str, ...], words: list[str]
+) -> None:
+    message = error(tmp_path, toml, environment, *overrides)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("toml", "environment", "overrides", "words"),
+    [
+        ('[train]\nepochs = "many"', {}, (), ["train.epochs", "atles.toml", "a whole number", "'many'"]),
+        ("[train]\nepochs = 1.5", {}, (), ["train.epochs", "a whole number", "1.5"]),
+        ("[train]\nepochs = true", {}, (), ["train.epochs", "a whole number", "True"]),
+        ("[train]\nenabled = 1", {}, (), ["train.enabled", "true or false"]),
+        ("[model]\nbase = 7", {}, (), ["model.base", "a text"]),
+        ("", {"ATLES_TRAIN_EPOCHS": "1.5"}, (), ["train.epochs", "ATLES_TRAIN_EPOCHS", "a whole number", "'1.5'"]),
+        ("", {}, ("train.enabled=maybe",), ["train.enabled", "true or false", "'maybe'"]),
+        ("", {}, ("train.epochs=",), ["train.epochs", "a whole number", "''"]),
+    ],
+)
+def test_what_is_ill_typed_is_named_with_what_is_expected(
+    tmp_path: Path, toml: str, environment: dict[str, str], overrides: tuple[str, ...], words: list[str]
+) -> None:
+    message = error(tmp_path, toml, environment, *overrides)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("daemon.poll_seconds=0", "above 0"),
+        ("daemon.poll_seconds=inf", "finite"),
+        ("gate.min_gain=nan", "finite"),
+        ("queue.max_attempts=0", "at least 1"),
+        ("queue.backoff_seconds=-1", "not be negative"),
+        ("model.precision=fp8", "auto, fp32 or bf16"),
+        ("model.device=tpu", "auto, cpu or cuda"),
+        ("train.heldout_every=1", "at least 2"),
+        ("train.learning_rate=0", "above 0"),
+        ("train.max_length=8", "at least 16"),
+        ("gate.keep_margin=1.5", "between 0 and 1"),
+        ("gate.min_heldout=0", "at least 1"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused(tmp_path: Path, override: str, words: str) -> None:
+    message = error(tmp_path, None, {}, override)
+    assert override.split("=")[0] in message and words in message
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    assert load(tmp_path, b"\xef\xbb\xbf[train]\nepochs = 3\n").train.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"[train\nepochs = 3", "is not valid TOML"), (b"\xff\xfe[\x00t\x00", "cannot read"), (b"[train]\na", "TOML")],
+)
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+    message = error(tmp_path, content)
+    assert words in message and "atles.toml" in message
+
+
+def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no config file .*none.toml"):
+        load_settings(Home(tmp_path), file=tmp_path / "none.toml", environment={})
+
+
+def test_every_setting_has_a_default_that_its_rules_accept_and_a_line_of_help(tmp_path: Path) -> None:
+    assert load(tmp_path, None, {}, *(f"{key}={value}" for key, value in keys().items())) == Settings()
+    assert all(help_texts()[key] for key in keys())
