@@ -108,7 +108,8 @@ class Monitor:
                     path = None
                 if path is not None:
                     self._offer(path)
-                elif not self._stopping.is_set():
+                # Also in the midst of many events, which may hide that others were lost.
+                if path is None or time.monotonic() >= next_look:
                     self._look()
                     next_look = time.monotonic() + self._poll_seconds
         finally:
@@ -124,15 +125,12 @@ class Monitor:
             self._warn_once(f"cannot look into {self._folder}: {error}")
             return
         for path in files:
-            if self._stopping.is_set():
-                return
             self._offer(path)
 
     def _offer(self, path: Path) -> None:
-        if not path.exists():
-            return  # taken by an earlier offer
         try:
-            self._on_file(path)
+            if path.exists() and not self._stopping.is_set():  # it may have been taken at an earlier offer
+                self._on_file(path)
         except Exception:  # noqa: BLE001
             # A worker loop: one bad file must not keep the others waiting, and the traceback shows the bug.
             _log.exception("%s could not be taken in; it stays where it is", path)
@@ -151,8 +149,8 @@ class Monitor:
     def _keep_watch(self) -> None:
         """Watch the folder, also when it was removed or replaced since the last look."""
         if not self._folder.is_dir():
-            _log.warning("%s is gone; made again", self._folder)
             self._folder.mkdir(parents=True, exist_ok=True)
+            _log.warning("%s was gone; made again", self._folder)
         if self._watch is not None:
             if self._watch.alive():
                 return

@@ -135,8 +135,13 @@ def _keep_trying() -> None:
     with _starting:
         if _exiting or (_thread is not None and _thread.is_alive()):
             return
-        _thread = threading.Thread(target=_until_empty, name="atles-outbox", daemon=True)
-        _thread.start()
+        thread = threading.Thread(target=_until_empty, name="atles-outbox", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the host is out of threads, or ending: its next call tries again
+            log().warning("cannot retry in the background: %s", error)
+        else:
+            _thread = thread
 
 
 def _until_empty() -> None:

@@ -185,15 +185,14 @@ def _start_daemon(home: Home) -> None:
         # No pipes: the daemon would inherit them. Its own session: Ctrl-C in the host is not meant for it.
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
-    except OSError as error:
+        threading.Thread(target=_reap, args=(process, command), name="atles-start", daemon=True).start()
+    except (OSError, RuntimeError) as error:  # RuntimeError: the host is out of threads
         outbox.log().warning("cannot start the daemon of %s: %s", root, error)
-        return
 
-    def wait() -> None:
-        if process.wait() != 0:
-            outbox.log().warning("`%s` failed with exit code %d", " ".join(command), process.returncode)
 
-    threading.Thread(target=wait, name="atles-start", daemon=True).start()
+def _reap(process: Any, command: list[str]) -> None:
+    if process.wait() != 0:
+        outbox.log().warning("`%s` failed with exit code %d", " ".join(command), process.returncode)
 
 
 def _at_exit() -> None:

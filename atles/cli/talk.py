@@ -14,7 +14,7 @@ import click
 from atles.capture.tracker import SessionTracker
 from atles.cli.command import USAGE, Command, Failure, Scope, resolve
 from atles.cli.show import answer as show
-from atles.cli.show import clean
+from atles.cli.show import clean, console
 from atles.layout import write_atomic
 from atles.pipeline.answer import Answerer
 from atles.store import Store
@@ -71,8 +71,8 @@ def chat(scope: Scope, model: str, no_memory: bool, max_tokens: int | None, no_l
                     tracker.start_session(metadata={"source": "atles chat", "model": answerer.model_name})
                 if tracker:
                     tracker.log_message("user", question)
-                reply = answerer.stream(conversation, _say)
-                click.echo("\n")
+                reply = _stream(answerer, conversation)
+                click.echo()
                 conversation.append({"role": "assistant", "content": reply})
                 if tracker:
                     tracker.log_message("assistant", reply)
@@ -94,6 +94,22 @@ def _questions() -> Iterator[str]:
             return
         if line:
             yield line
+
+
+def _stream(answerer: Answerer, conversation: list[dict[str, str]]) -> str:
+    """Print an answer as it comes. Until its first word a terminal shows that something happens: a model is loaded."""
+    if not sys.stderr.isatty():
+        reply = answerer.stream(conversation, _say)
+    else:
+        with console(stderr=True).status(f"{answerer.model_name} …") as waiting:
+
+            def say(text: str) -> None:
+                waiting.stop()
+                _say(text)
+
+            reply = answerer.stream(conversation, say)
+    click.echo()
+    return reply
 
 
 def _say(text: str) -> None:
@@ -138,8 +154,7 @@ def ask(
         raise click.UsageError(f"--out {target}: there is no folder there that can be written")
     with _answerer(scope, model, no_memory, max_tokens) as answerer:
         if question is not None and not scope.json:
-            answerer.stream([{"role": "user", "content": question}], _say)
-            click.echo()
+            _stream(answerer, [{"role": "user", "content": question}])
             return
         answers = answerer.answer([it.ask for it in asked], _progress())
         rows = [

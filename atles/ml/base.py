@@ -62,7 +62,7 @@ def fetch(repo: str) -> Path:
 
 
 def convert_wheel(target: Path) -> None:
-    """Turn the wheel's GGUF (Q4_1) into safetensors at `target`, once: reading GGUF takes 35 s, safetensors 1 s."""
+    """Turn the wheel's GGUF (Q4_1) into safetensors at `target`, once: GGUF takes 35 s to read, safetensors 1 s."""
     spec = importlib.util.find_spec(WHEEL)  # found, never imported: its code wants packages that atles does not
     gguf = Path(spec.origin).parent / GGUF if spec and spec.origin else None
     if gguf is None or not gguf.is_file():
@@ -112,7 +112,7 @@ def pick_device(device: str) -> str:
 
 
 def pick_dtype(precision: str, device: str) -> torch.dtype:
-    """The dtype of the frozen weights. "auto" takes the faster one: bf16 is 6 times slower on a CPU without AMX or AVX512-BF16."""
+    """The dtype of the frozen weights. "auto" takes the faster one, by trial: bf16 is 6 times slower on an AVX2 CPU."""
     if precision == "auto":
         if device != "cpu":
             return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32

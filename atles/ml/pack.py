@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Row:
-    """One packed row of T tokens. `ask[i]` is the node whose output predicts the i-th answer token, over all answers in order."""
+    """One packed row of T tokens. The output at node `ask[i]` predicts the i-th answer token, over all answers in order."""
 
     ids: torch.Tensor  # [T] token ids
     positions: torch.Tensor  # [T] depth in the tree
@@ -96,8 +96,8 @@ class Tree:
         )
 
 
-def log_probs(model: PreTrainedModel, row: Row) -> torch.Tensor:
-    """[n, vocabulary] log-probabilities (nats, fp32) of what follows each `ask` node.
+def log_probs(model: Any, row: Row) -> torch.Tensor:
+    """[n, vocabulary] log-probabilities (nats, fp32) of what follows each `ask` node. `model`: transformers' or PEFT's.
 
     The vocabulary layer, a fifth of a 135M model, is computed for those nodes only."""
     device, dtype = model.device, model.dtype

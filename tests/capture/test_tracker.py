@@ -320,6 +320,20 @@ def test_the_next_call_writes_what_waits(home, monkeypatch):
     assert words(home.completed(session_id)) == ["1"]
 
 
+def test_a_host_that_is_out_of_threads_is_not_disturbed(home, monkeypatch):
+    def no_more_threads(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    home.root.write_text("a file where the home should be")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more_threads)
+        patch.setattr(outbox, "_thread", None)
+        assert mark_session_complete("s", {}, home=home.root) is None
+    home.root.unlink()
+    SessionTracker(home=home.root).end_session()
+    assert home.completed("s").exists()
+
+
 def test_a_broken_home_keeps_no_other_home_waiting(home, tmp_path, monkeypatch):
     monkeypatch.setattr(outbox, "RETRY_SECONDS", 3600)
     broken, mended = tmp_path / "broken", tmp_path / "mended"

@@ -1,6 +1,7 @@
 """What of a conversation is worth learning, and in which form."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,14 @@ def test_the_two_files_of_a_session(tmp_path: Path) -> None:
 def example(session_id: str, question: str, answer: str, *before: str) -> Example:
     history = tuple({"role": "user" if i % 2 == 0 else "assistant", "content": t} for i, t in enumerate(before))
     asked = ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
-    return Example(session_id, "m", "chat" if before else "pair", question, answer, (*history, *asked))
+    return Example(session_id, question, "chat" if before else "pair", question, answer, (*history, *asked))
+
+
+def test_an_answer_is_trained_on_once_after_its_question_alone_where_that_stands_for_itself(tmp_path: Path) -> None:
+    both = [example("a", "Q", "A", "x", "y"), example("a", "Q", "A"), example("a", "and?", "B", "x", "y")]
+    made = snapshot(tmp_path, both, [])
+    lines = [json.loads(line)["messages"] for line in (Path(made.path) / "train.jsonl").read_text().splitlines()]
+    assert [(len(messages), messages[-2]["content"]) for messages in lines] == [(2, "Q"), (4, "and?")]
 
 
 def test_what_two_sessions_say_alike_is_trained_on_once_and_never_held_out(tmp_path: Path) -> None:
@@ -240,3 +248,11 @@ def test_the_demos_sessions_give_enough_to_learn_and_to_judge() -> None:
     found = [build_examples(Session.of(json.loads(file.read_text()))) for file in sorted(EXAMPLES.glob("*.json"))]
     assert len(found) >= 10 and all(found)
     assert sum(map(len, found)) >= 40
+
+
+@pytest.mark.parametrize("words", ["sorry ", "x sorry, ", "thanks for the ", "no, ", "a"], ids=str.strip)
+def test_a_long_and_strange_answer_is_read_in_a_moment(words: str) -> None:
+    said = messages("u: Q", "a: A", f"u: {words * 50_000}", f"a: {words * 50_000}", "u: No, Thursday", f"a: {words * 50_000}")
+    began = time.process_time()
+    turns(said)
+    assert time.process_time() - began < 2.0

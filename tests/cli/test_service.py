@@ -1,0 +1,158 @@
+"""The daemon as people and service managers start and stop it: real processes, real signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atles.insights.status import owner
+from atles.layout import Home
+from atles.store import Store
+from tests.cli.conftest import NO_TRAINING, command, eventually
+from tests.samples import chat, drop
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def status(process: Process, code: int = 0) -> dict[str, Any]:
+    return json.loads(process("status", "--json", code=code).stdout)
+
+
+def test_start_status_restart_stop(process: Process, root: Path) -> None:
+    started = json.loads(process("start", "--json", *NO_TRAINING).stdout)
+    pid = started["pid"]
+    assert (started["is_running"], started["home"]) == (True, str(root))
+    assert status(process)["pid"] == pid
+    assert f"runs already on {root} (pid {pid})" in process("start").stdout
+
+    restarted = json.loads(process("restart", "--json", *NO_TRAINING).stdout)
+    assert restarted["pid"] != pid
+    assert status(process)["is_running"]
+
+    assert "ATLES stopped" in process("stop").stdout
+    assert status(process, code=3)["is_running"] is False
+    assert "does not run" in process("stop").stdout
+
+
+def test_a_second_daemon_is_refused_and_the_first_goes_on(process: Process, root: Path) -> None:
+    process("start", *NO_TRAINING)
+    refused = process("run", *NO_TRAINING, code=1)
+    assert "works on" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert status(process)["is_running"]
+
+
+def test_a_killed_daemon_leaves_no_lock(process: Process, root: Path) -> None:
+    pid = json.loads(process("start", "--json", *NO_TRAINING).stdout)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: owner(Home(root)) is None)
+    status(process, code=3)
+    assert "was killed" in process("doctor", *NO_TRAINING).stdout
+    process("start", *NO_TRAINING)
+    assert status(process)["pid"] != pid
+
+
+def test_start_says_why_it_failed(process: Process, root: Path) -> None:
+    Home(root).create().database.write_text("this is no database, whatever its name says")
+    said = process("start", *NO_TRAINING, code=1).stderr
+    assert said.startswith("atles: the daemon did not start: cannot open the database")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_run_drains_when_it_is_told_to_end(root: Path, number: signal.Signals) -> None:
+    home = Home(root).create()
+    for chats in range(20):
+        drop(home, chat(chats))
+    daemon = subprocess.Popen(
+        command(root, "run", *NO_TRAINING), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert daemon.stdout
+    assert daemon.stdout.readline().startswith("ATLES runs on")
+    eventually(lambda: (home.processed / "completed_session_000.json").exists())
+    daemon.send_signal(number)
+    _, errors = daemon.communicate(timeout=30)
+    assert daemon.returncode == 0
+    assert "daemon stopped" in errors
+    assert not home.owner.exists()
+    store = Store(home.database)
+    try:
+        stored, remembered = store.sessions.list(), store.memories.list()
+    finally:
+        store.close()
+    assert len(stored) == len(remembered) > 0
+
+
+def test_a_second_ctrl_c_ends_it_at_once(root: Path) -> None:
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", _SLOW_TO_STOP, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert daemon.stdout
+    daemon.stdout.readline()
+    daemon.send_signal(signal.SIGINT)
+    assert daemon.stdout.readline() == "stopping\n"
+    daemon.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert daemon.wait(10) == 130
+    assert time.monotonic() - began < 5
+    daemon.stdout.close()
+
+
+_SLOW_TO_STOP = """
+import sys, time
+from atles.cli import main
+from atles.daemon import LearningDaemon
+def stop(daemon):
+    print("stopping", flush=True)
+    time.sleep(60)
+LearningDaemon.stop = stop
+main(["--home", sys.argv[1], "run", "--quiet", "--set", "train.enabled=false"])
+"""
+
+
+def test_the_daemon_process_holds_nothing_that_it_does_not_need(process: Process) -> None:
+    """What is imported stays in memory all day: <= 40 MB, no rich, no torch."""
+    pid = json.loads(process("start", "--json", *NO_TRAINING).stdout)["pid"]
+    maps = Path(f"/proc/{pid}/maps")
+    if not maps.exists():
+        pytest.skip("needs /proc")
+    mapped = maps.read_text()
+    assert "torch" not in mapped
+    assert "numpy" not in mapped
+    resident = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    assert int(resident.split()[1]) <= 40 * 1024, resident
+    code = "import sys, atles.cli.app, atles.cli.foreground; print({'rich', 'torch'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_logs_show_the_end_and_follow(process: Process, root: Path) -> None:
+    process("start", *NO_TRAINING)
+    assert "daemon started" in process("logs", "-n", "1").stdout
+    assert process("logs", "-n", "0").stdout == ""
+    follower = subprocess.Popen(command(root, "logs", "-f", "-n", "0"), stdout=subprocess.PIPE, text=True)
+    try:
+        assert follower.stdout
+        time.sleep(0.5)
+        drop(Home(root), chat(7))
+        assert "session_007" in follower.stdout.readline()
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130
+    finally:
+        follower.kill()
+        follower.communicate()
+
+
+def test_drain_waits_for_the_daemon_that_runs(process: Process, root: Path) -> None:
+    process("start", *NO_TRAINING)
+    for number in range(5):
+        drop(Home(root), chat(number))
+    done = json.loads(process("drain", "--json").stdout)
+    assert done["stats"]["sessions_processed"] == 5
+    assert status(process)["is_running"]
