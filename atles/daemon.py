@@ -72,7 +72,7 @@ class LearningDaemon:
         if self.is_running:
             return
         self.home.create()
-        self._lock = FileLock(self.home.lock)
+        self._lock = FileLock(self.home.lock, thread_local=False)  # whoever stops it, not only who started it
         try:
             # Whoever asks for the status holds the lock for a moment; a daemon holds it all the time.
             self._lock.acquire(timeout=_LOCK_SECONDS)

@@ -52,7 +52,8 @@ class Home:
         self.stats = self.logs / "daemon_stats.json"
 
     def create(self) -> "Home":
-        """Make the folders. Raises OSError where the home cannot be written."""
+        """Make the folders; a new root is the owner's alone, for it holds chats. Raises OSError."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (
             self.training_data, self.chat_data, self.datasets, self.models, self.adapters, self.work,
             self.open_sessions, self.processed, self.quarantine, self.logs,

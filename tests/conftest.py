@@ -1,7 +1,9 @@
 """What many tests start from: a home, a store, and fake machine-learning programs."""
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from atles import programs
 from atles.layout import Home
 from atles.store import Store
 from tests.fakes import FakePrograms
+from tests.fakes.process import DaemonProcess, idle, until
+from tests.samples import EXAMPLES, drop
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +42,31 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeProgra
     monkeypatch.setattr(programs, "command", fakes.command)
     yield fakes
     logs.close()
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A home in which a daemon, a process of its own, learned the example sessions with fake programs."""
+
+    home: Home
+    sessions: tuple[dict, ...]
+    modules: frozenset[str]  # that the daemon had imported
+    mapped: str  # /proc/PID/maps of the daemon after its work
+    resident_mb: float
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    folder = tmp_path_factory.mktemp("learned")
+    home, fakes = Home(folder / "home").create(), FakePrograms(folder / "control")
+    sessions = tuple(json.loads(file.read_text()) for file in sorted(EXAMPLES.glob("*.json")))
+    with DaemonProcess(home, fakes) as daemon:
+        for session in sessions:
+            drop(home, session)
+        until(lambda: home.master_log.exists() and idle(home), "the examples are learned")
+        proc = Path(f"/proc/{daemon.pid}")
+        mapped, status = (proc / "maps").read_text(), (proc / "status").read_text()
+        assert daemon.terminate() == 0
+    (resident,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
+    modules = frozenset((fakes.control / "modules").read_text().split())
+    return Learned(home, sessions, modules, mapped, int(resident) / 1024)

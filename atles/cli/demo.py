@@ -7,14 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+import click
 
 import atles
 from atles.capture import session_file
+from atles.cli.command import Command, Scope
 from atles.config import Settings
 from atles.daemon import LearningDaemon
 from atles.errors import AtlesError
@@ -23,6 +22,9 @@ from atles.pipeline.answer import Answerer
 from atles.pipeline.progress import describe
 from atles.records import Adapter
 from atles.store import Store
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _MARK = ".atles-demo"  # only a home with this file is ever emptied
 
@@ -51,10 +53,43 @@ class Asked:
     right: Sequence[bool]
 
 
+@click.command(cls=Command)
+@click.option("--fresh", is_flag=True, help="Empty the home that an earlier demo left.")
+@click.option("--sessions", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Other session files.")
+@click.option("--questions", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Other questions.")
+@click.pass_obj
+def demo(scope: Scope, fresh: bool, sessions: Path | None, questions: Path | None) -> None:
+    """Watch a real model learn from example chats.
+
+    Asks questions, lets the daemon learn from the chats, and asks again: with and without memory, with and without
+    the trained adapter. Takes some minutes. The home must be empty; the report is HOME/demo_report.json.
+
+    \b
+    Your own chats and questions:
+      atles --home /tmp/mine demo --sessions my_chats/ --questions my_questions.jsonl
+    A line of questions: {"id": "dog", "ask": "…?", "expect": "regex", "reject": "regex or empty"}
+    """
+    from atles.cli.demo_tables import console
+
+    examples = example_folder() if not (sessions and questions) else Path()
+    report = run(
+        scope.home,
+        scope.settings(),
+        console(to_stderr=scope.json),
+        sessions or examples / "sessions",
+        questions or examples / "questions.jsonl",
+        fresh=fresh,
+    )
+    if scope.json:
+        click.echo(json.dumps(report, indent=2))
+
+
 def run(
-    home: Home, settings: Settings, console: Console, sessions: Path, questions_file: Path, *, fresh: bool
+    home: Home, settings: Settings, console: "Console", sessions: Path, questions_file: Path, *, fresh: bool
 ) -> dict[str, Any]:
     """Ask, learn, ask again; writes and returns the report. Raises AtlesError where a hop fails."""
+    from atles.cli import demo_tables
+
     _prepare(home, fresh)
     files = sorted(sessions.glob("*.json"))
     questions = _questions(questions_file)
@@ -76,7 +111,8 @@ def run(
         judged = adapter.verdict or {}
         promoted = bool(judged.get("promote"))
         color, word = ("green", "PROMOTED") if promoted else ("yellow", "REJECTED")
-        console.print(f"\n[bold]3. The gate.[/bold] {adapter.name}: [bold {color}]{word}[/]\n   {adapter.reason}")
+        console.print(f"\n[bold]3. The gate.[/bold] {adapter.name}: [bold {color}]{word}[/]")
+        console.print(f"   {adapter.reason}", markup=False)
 
         console.print("\n[bold]4. After.[/bold] The same questions again:")
         for model, title in (("base", "base"), (adapter.name, "adapter")):
@@ -84,12 +120,14 @@ def run(
                 if (model, memory) == ("base", False):
                     continue
                 asked.append(
-                    _ask(home, settings, store, questions, model, title, memory=memory, seconds=seconds, console=console)
+                    _ask(
+                        home, settings, store, questions, model, title, memory=memory, seconds=seconds, console=console
+                    )
                 )
     finally:
         store.close()
 
-    _show(questions, asked, console)
+    demo_tables.show(console, [question.ask for question in questions], asked)
     kept = judged.get("numbers", {}).get("kept")
     report = {
         "questions": len(questions),
@@ -105,7 +143,7 @@ def run(
         ],
     }
     write_atomic(home.root / "demo_report.json", json.dumps(report, indent=2))
-    _look_next(home, adapter, report, console)
+    demo_tables.look_next(console, home, adapter, report)
     return report
 
 
@@ -155,7 +193,7 @@ def _ask(
     *,
     memory: bool,
     seconds: dict[str, float],
-    console: Console,
+    console: "Console",
 ) -> Asked:
     key = title + ("_memory" if memory else "")
     label = title + (" + memory" if memory else "")
@@ -169,7 +207,11 @@ def _ask(
     return Asked(key, label, answers, right)
 
 
-def _learn(home: Home, settings: Settings, files: Sequence[Path], seconds: dict[str, float], console: Console) -> None:
+def _learn(
+    home: Home, settings: Settings, files: Sequence[Path], seconds: dict[str, float], console: "Console"
+) -> None:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     progress = Progress(
         SpinnerColumn(),
         TextColumn("   {task.description}"),
@@ -215,60 +257,6 @@ def _newest(store: Store) -> Adapter:
     if not adapters:
         raise AtlesError("the sessions held too little to train on: see `atles sessions` and train.min_new_examples")
     return adapters[-1]
-
-
-def _show(questions: Sequence[Question], asked: Sequence[Asked], console: Console) -> None:
-    order = ("base", "base_memory", "adapter", "adapter_memory")
-    ways = sorted(asked, key=lambda way: order.index(way.key))
-    table = Table(title="\nWhat was right", title_justify="left", title_style="bold", pad_edge=False)
-    table.add_column("question", ratio=1)
-    for way in ways:
-        table.add_column(way.title.replace(" + ", "\n+ "), justify="center")
-    for number, question in enumerate(questions):
-        table.add_row(question.ask, *("[green]✓[/]" if way.right[number] else "[dim]·[/]" for way in ways))
-    table.add_section()
-    table.add_row("[bold]right[/]", *(f"[bold]{sum(way.right)}[/] of {len(questions)}" for way in ways))
-    console.print(table)
-
-    first, last = ways[0], ways[-1]
-    words = Table(title="\nIn its own words", title_justify="left", title_style="bold", pad_edge=False, show_lines=True)
-    words.add_column("question", ratio=3)
-    words.add_column("before (base)", ratio=4)
-    words.add_column(f"after ({last.title})", ratio=4)
-    for number, question in enumerate(questions):
-        words.add_row(question.ask, _short(first.answers[number]), _short(last.answers[number]))
-    console.print(words)
-
-
-def _short(answer: str, characters: int = 150) -> str:
-    text = " ".join(answer.split())
-    return text if len(text) <= characters else text[: characters - 1] + "…"
-
-
-def _look_next(home: Home, adapter: Adapter, report: Mapping[str, Any], console: Console) -> None:
-    train, numbers = adapter.train, (adapter.verdict or {}).get("numbers", {})
-    console.print(
-        f"\n[bold]What it cost.[/bold] {train['training_examples']} examples, {train['tokens']:,} tokens, "
-        f"{train['time_taken']:.0f} s of training at {train['tokens_per_second']:.0f} tokens/s, "
-        f"{train['peak_memory_mb']:.0f} MB; loss {train['loss_first']:.2f} -> {train['loss']:.2f}."
-    )
-    if report["kept"] is not None:
-        console.print(
-            f"[bold]What it kept.[/bold] {numbers['general_right_kept']:.0f} of the "
-            f"{numbers['general_right_base']:.0f} general answers that the base had right ({report['kept']:.0%})."
-        )
-    if report["verdict"] == "rejected":
-        console.print("[yellow]The base model goes on serving: a rejected adapter is kept, but never used.[/yellow]")
-    run_in = f"atles --home {home.root}"
-    console.print(
-        "\n[bold]Where to look next[/bold]\n"
-        f"  {run_in} adapters show {adapter.name}\n"
-        f"  {run_in} memory\n"
-        f"  {run_in} sessions\n"
-        f'  {run_in} ask "{report["answers"][0]["ask"]}"\n'
-        f"  {run_in} chat\n"
-        f"  {home.root}/demo_report.json\n"
-    )
 
 
 def example_folder() -> Path:

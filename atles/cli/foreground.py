@@ -101,14 +101,16 @@ def _shown(look: Any) -> Iterator[None]:
         yield
         return
     from rich.live import Live
+    from rich.spinner import Spinner
 
     from atles.cli.look import at_work
     from atles.cli.show import console
 
-    with Live(
-        console=console(stderr=True),
-        get_renderable=lambda: at_work(look()),
-        refresh_per_second=2,
-        transient=True,
-    ):
+    spinner = Spinner("dots")
+
+    def draw() -> Spinner:
+        spinner.update(text=at_work(look()))
+        return spinner
+
+    with Live(console=console(stderr=True), get_renderable=draw, refresh_per_second=5, transient=True):
         yield

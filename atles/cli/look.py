@@ -66,7 +66,7 @@ def _watch(look: Callable[[], dict[str, Any]]) -> None:
 def status_view(seen: dict[str, Any]) -> "Iterator[RenderableType]":
     stats, queue = seen["stats"], seen["queue"]
     if seen["is_running"]:
-        up = duration(stats["uptime_hours"] * 3600)
+        up = duration(round(stats["uptime_hours"] * 3600))
         daemon = styled(f"running, pid {seen['pid']}, up {up}", "green")
     else:
         daemon = styled("not running; `atles start` starts it", "yellow")
@@ -106,12 +106,10 @@ def leftovers(left: dict[str, Any]) -> "Iterator[RenderableType]":
         yield from _dead(left["dead"])
 
 
-def at_work(seen: dict[str, Any]) -> "RenderableType":
-    """One line for a live display."""
-    from rich.spinner import Spinner
-
+def at_work(seen: dict[str, Any]) -> str:
+    """What is left and how far a training is, on one line."""
     waiting = seen["queue"]["waiting"] + len(seen["queue"]["running"]) + seen["inbox"]
-    return Spinner("dots", styled(f"{count(waiting, 'job')} to do   {_training(seen)}", ""))
+    return f"{count(waiting, 'job')} to do" + (f"; {_training(seen)}" if seen["progress"] else "")
 
 
 def _dead(jobs: list[dict[str, Any]]) -> "Iterator[RenderableType]":
@@ -141,7 +139,7 @@ def _training(seen: dict[str, Any]) -> str:
     if event.get("loss") is not None:
         parts.append(f"loss {event['loss']:.3f}")
     if event.get("eta_seconds") is not None:
-        parts.append(f"{duration(round(event['eta_seconds']) or 0)} left")
+        parts.append(f"{duration(round(event['eta_seconds']))} left")
     return f"{event.get('phase', 'working')} {', '.join(parts)}"
 
 

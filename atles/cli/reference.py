@@ -20,7 +20,8 @@ The options of every command may stand before or after its name: `atles --home X
 def reference() -> str:
     """The page: `--help` of every command, at 80 columns."""
     parts = [_HEAD]
-    for words, command, context in _commands(click.Context(atles, info_name="atles", terminal_width=80)):
+    root = click.Context(atles, info_name="atles", terminal_width=80, **atles.context_settings)
+    for words, command, context in _commands(root):
         parts.append(f"{'#' * (len(words) + 1)} {' '.join(words)}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 
@@ -32,8 +33,7 @@ def _commands(context: click.Context) -> Iterator[tuple[list[str], click.Command
         for name in group.list_commands(context):
             command = group.get_command(context, name)
             if command:
-                child = click.Context(command, parent=context, info_name=name, terminal_width=80)
-                yield from _commands(child)
+                yield from _commands(click.Context(command, parent=context, info_name=name))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`start`, `stop` and `restart`: the daemon as a process of its own. Knows pids and the lock, not the daemon's work."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -103,7 +104,8 @@ def _stop(scope: Scope, timeout: float) -> str:
         return f"ATLES does not run on {home.root}"
     if not running["pid"]:
         raise Failure(f"the daemon of {home.root} is just starting; try again in a moment")
-    os.kill(running["pid"], signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(running["pid"], signal.SIGTERM)
     while time.monotonic() - began < timeout:
         now = owner(home)
         if not now or now["pid"] not in (running["pid"], None):

@@ -115,8 +115,8 @@ def when(iso: str | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.42 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
-    if seconds < 10:
+    """`0.42 s`, `5 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
+    if seconds < 10 and seconds % 1:
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes == 0:

@@ -49,8 +49,8 @@ def make(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asks: list[
 
     def keep_top(indices: list[int], logits: torch.Tensor) -> None:
         values, ids = logits.float().log_softmax(-1).topk(TOP)
-        for index, *top in zip(indices, ids.cpu(), values.cpu(), strict=True):
-            tops[index].append(tuple(top))
+        for index, its_ids, its_values in zip(indices, ids.cpu(), values.cpu(), strict=True):
+            tops[index].append((its_ids, its_values))
 
     answers = decode.greedy(model, tokenizer, prompts, ANSWER_TOKENS, phase="anchors", observe=keep_top)
     return [

@@ -62,7 +62,7 @@ def fetch(repo: str) -> Path:
 
 
 def convert_wheel(target: Path) -> None:
-    """Turn the wheel's GGUF (Q4_1) into safetensors at `target`, once: GGUF takes 35 s to read, safetensors 1 s."""
+    """Turn the wheel's GGUF (Q4_1) into safetensors at `target`, once: GGUF takes 35 s to read."""
     spec = importlib.util.find_spec(WHEEL)  # found, never imported: its code wants packages that atles does not
     gguf = Path(spec.origin).parent / GGUF if spec and spec.origin else None
     if gguf is None or not gguf.is_file():
@@ -73,7 +73,7 @@ def convert_wheel(target: Path) -> None:
     say("progress", phase="load", message=f"converting {DEFAULT}, once")
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=GGUF, dtype=torch.float16)
     # The weights are plain by now; what says otherwise would refuse the save and send every later load to the GGUF file.
-    del model.config.quantization_config, model.hf_quantizer
+    del model.config.quantization_config, model.hf_quantizer  # pyright: ignore[reportAttributeAccessIssue]
     model.config._name_or_path = HUB_NAME
     target.parent.mkdir(parents=True, exist_ok=True)
     tmp = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -103,7 +103,8 @@ def load(
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
     dtype = pick_dtype(precision, device)
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, local_files_only=True).to(device)
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, local_files_only=True)
+    model.to(device)
     return model.eval().requires_grad_(False), tokenizer
 
 
@@ -164,7 +165,7 @@ def render_answer(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, s
 
 
 def template(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], **options: Any) -> str:
-    return tokenizer.apply_chat_template(messages, tokenize=False, **options)
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, **options))
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

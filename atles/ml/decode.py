@@ -1,4 +1,7 @@
-"""Greedy answers: many at once, or one token by token. Knows token ids, not files or adapters."""
+"""Greedy answers: many at once, or one token by token. Knows token ids, not files or adapters.
+
+`model` is one of transformers' or one that PEFT has wrapped; they share no type, only their call.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from atles.ml.program import progress
 
 
-def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+def ends(model: Any, tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """Tokens after which an answer is over."""
-    stops = model.generation_config.eos_token_id
-    return {tokenizer.eos_token_id, *(stops if isinstance(stops, list) else [stops] if stops is not None else [])}
+    stops: Any = model.generation_config.eos_token_id  # one, several or none
+    end: Any = tokenizer.eos_token_id
+    return {token for token in (end, *(stops if isinstance(stops, list) else [stops])) if token is not None}
 
 
 @torch.inference_mode()
 def greedy(
-    model: PreTrainedModel,
+    model: Any,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[int]],
     max_tokens: int,
@@ -85,9 +89,7 @@ def greedy(
 
 
 @torch.inference_mode()
-def stream(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], max_tokens: int
-) -> Iterator[str]:
+def stream(model: Any, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], max_tokens: int) -> Iterator[str]:
     """The same answer as `greedy`, as pieces of text while it is written."""
     stops = ends(model, tokenizer)
     ids: Any = torch.tensor([list(prompt)], device=model.device)
@@ -98,11 +100,11 @@ def stream(
         if (token := int(ids)) in stops:
             break
         tokens.append(token)
-        whole = tokenizer.decode(tokens, skip_special_tokens=True)
+        whole = text(tokenizer, tokens)
         if not whole.endswith("�"):  # half a character: the rest comes with the next token
             yield whole[len(shown) :]
             shown = whole
-    rest = tokenizer.decode(tokens, skip_special_tokens=True)[len(shown) :]
+    rest = text(tokenizer, tokens)[len(shown) :]
     if rest:
         yield rest
 
@@ -114,4 +116,4 @@ def shared_length(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def text(tokenizer: PreTrainedTokenizerBase, answer: Sequence[int]) -> str:
-    return tokenizer.decode(list(answer), skip_special_tokens=True).strip()
+    return str(tokenizer.decode(list(answer), skip_special_tokens=True))

@@ -51,7 +51,7 @@ def evaluate(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     def ask(asked: list[dict[str, Any]]) -> list[str]:
         prompts = [base.render(tokenizer, [{"role": "user", "content": row["ask"]}]) for row in asked]
         answers = decode.greedy(model, tokenizer, prompts, spec.max_tokens, phase="evaluate")
-        return [decode.text(tokenizer, answer) for answer in answers]
+        return [decode.text(tokenizer, answer).strip() for answer in answers]
 
     cache = models_dir / "answers" / f"{cache_key(spec, models_dir, general, model)}.json"
     if not cache.exists():

@@ -51,7 +51,7 @@ def generate(fields: dict[str, Any], folder: Path) -> dict[str, Any] | None:
     answers = decode.greedy(model, tokenizer, prompts, spec.max_tokens)
     return {
         "answers": [
-            {"id": request["id"], "answer": decode.text(tokenizer, answer), "tokens": len(answer)}
+            {"id": request["id"], "answer": decode.text(tokenizer, answer).strip(), "tokens": len(answer)}
             for request, answer in zip(spec.requests, answers, strict=True)
         ],
         "seconds": round(time.monotonic() - started, 1),

@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Row:
-    """One packed row of T tokens. The output at node `ask[i]` predicts the i-th answer token, over all answers in order."""
+    """One packed row of T tokens. The output at node `ask[i]` predicts the i-th answer token, answers in order."""
 
     ids: torch.Tensor  # [T] token ids
     positions: torch.Tensor  # [T] depth in the tree

@@ -51,14 +51,14 @@ def run(work: Callable[[dict[str, Any], Path], dict[str, Any] | None], *, nice: 
     `{"error": {"kind", "message"}}` in the report and exit code 1, with the traceback on stderr.
     """
     if len(sys.argv) != 2:
-        sys.exit(f"usage: python -m {sys.modules['__main__'].__spec__.name} spec.json")
+        sys.exit(f"usage: python -m atles.ml.{work.__name__} spec.json")
     path = Path(sys.argv[1]).resolve()
     if leash:
         die_with_parent()
     os.nice(nice)
     try:
         report = work(json.loads(path.read_text()), path.parent)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the parent learns of every failure through the report
         traceback.print_exc()
         write_json(path.parent / "report.json", {"error": {"kind": kind_of(error), "message": message_of(error)}})
         sys.exit(1)
@@ -80,7 +80,7 @@ def parse(kind: type[S], fields: dict[str, Any]) -> S:
 def kind_of(error: Exception) -> str:
     if isinstance(error, Failure):
         return error.kind
-    # torch raises a plain RuntimeError when the CPU allocator fails, and OutOfMemoryError (a RuntimeError too) on a GPU.
+    # torch raises a plain RuntimeError when the CPU allocator fails, and its own OutOfMemoryError on a GPU.
     out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
     return "out_of_memory" if out_of_memory or "can't allocate memory" in str(error) else "crash"
 
@@ -124,7 +124,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    # Not splitlines(): JSON may hold U+2028 and U+0085, which are no ends of lines there.
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
             try:
                 row = json.loads(line)
@@ -154,7 +155,7 @@ def free_cores(cores: int, load: float) -> int:
 
 
 def threads(asked: int, running: int = 0) -> int:
-    """`asked` threads, or as many as the machine has free when `asked` is 0. `running` are our own, part of the load found.
+    """`asked` threads, or as many as the machine has free when `asked` is 0. `running` of the load found are our own.
 
     Two threads on a machine with one free core wait for each other: 16 tokens/s, where one thread makes 70."""
     return asked or free_cores(len(os.sched_getaffinity(0)), max(0.0, os.getloadavg()[0] - running))

@@ -194,30 +194,29 @@ def schedule(step: int, steps: int) -> float:
 
 
 def one_step(model: PeftModel, own: list[Answer], known: list[anchors.Anchor], spec: Spec) -> tuple[float, float, int]:
-    """Add the gradients of one step. Returns both losses (nats per token) and the number of tokens put through the model."""
+    """Add the gradients of one step. Returns both losses (nats per token) and how many tokens the model computed."""
     answers = own + [anchor.said for anchor in known]
-    own_tokens = sum(len(answer.answer) for answer in own)
-    anchor_tokens = sum(len(anchor.said.answer) for anchor in known)
-    own_sum = anchor_sum = tokens = 0
+    own_loss = anchor_loss = 0.0
+    tokens = 0
     for row in pack(answers, spec.row_length):
         loss = torch.zeros((), device=model.device)
         parts = log_probs(model, row).split([len(answers[index].answer) for index in row.members])
         for index, part in zip(row.members, parts, strict=True):
             if index < len(own):
                 targets = torch.tensor(own[index].answer, device=part.device)
-                surprise = -part.gather(1, targets[:, None]).sum()
-                own_sum += surprise.item()
-                loss = loss + surprise / own_tokens
+                # A mean per answer: a short answer ("Your cat is called Pip.") counts as much as a long chatty one.
+                surprise = -part.gather(1, targets[:, None]).mean() / len(own)
+                own_loss += surprise.item()
+                loss = loss + surprise
             else:
                 anchor = known[index - len(own)]
-                drift = anchors.divergence(
-                    part, anchor.top_ids.to(part.device), anchor.top_log_probs.to(part.device)
-                ).sum()
-                anchor_sum += drift.item()
-                loss = loss + spec.anchor_weight * drift / anchor_tokens
+                top = anchor.top_ids.to(part.device), anchor.top_log_probs.to(part.device)
+                drift = anchors.divergence(part, *top).mean() / len(known)
+                anchor_loss += drift.item()
+                loss = loss + spec.anchor_weight * drift
         loss.backward()
         tokens += len(row.ids)
-    return own_sum / own_tokens, anchor_sum / max(1, anchor_tokens), tokens
+    return own_loss, anchor_loss, tokens
 
 
 def identify(spec: Spec) -> str:
@@ -258,7 +257,7 @@ def save_adapter(model: PeftModel, output_dir: Path) -> None:
     """Write the adapter in PEFT format; the folder appears whole or not at all."""
     tmp = output_dir.with_name(f".{output_dir.name}.tmp")
     shutil.rmtree(tmp, ignore_errors=True)
-    model.save_pretrained(tmp)
+    model.save_pretrained(str(tmp))
     (tmp / "README.md").unlink(missing_ok=True)  # PEFT's template of a model card, all blanks
     if output_dir.exists():  # an earlier attempt at this training got this far and lost its report
         shutil.rmtree(output_dir)

@@ -63,7 +63,7 @@ class ModelFineTuner:
         examples = build_examples(session) if examples is None else examples
         stem = f"training_{file_name(session.session_id)}"
         name = f"{stem}_{compact(at or timestamp())}.jsonl"
-        self.home.create()
+        self.home.chat_data.mkdir(parents=True, exist_ok=True)
         path = self.home.training_data / name
         write_session_files(session, examples, path, self.home.chat_data / name)
         # What the session held before it grew is in the new file, unless it was corrected since.
@@ -136,7 +136,8 @@ _RECIPE = frozenset(
 
 def _conversations(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a training file as `{"id", "messages"}`. Raises AtlesError that names the bad line."""
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    # Not splitlines(): JSON may hold U+2028 and U+0085, which are no ends of lines there.
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -20,7 +20,7 @@ Process = Callable[..., subprocess.CompletedProcess[str]]
 
 def paths(group: click.Group, *above: str) -> list[tuple[str, ...]]:
     found = []
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if command:
@@ -52,7 +52,7 @@ def test_every_command_has_help_that_fits_a_terminal(path: tuple[str, ...]) -> N
 def test_help_is_grouped_and_no_summary_is_cut_off(call: Call) -> None:
     output = call("--help").output
     assert [line[:-1] for line in output.splitlines() if line[:-1] in SECTIONS] == list(SECTIONS)
-    assert "..." not in output
+    assert "..." not in output.partition("[ARGS]...")[2]
     assert call().output == output
 
 
@@ -147,10 +147,11 @@ def test_a_reader_that_leaves_early_is_no_traceback(root: Path) -> None:
     assert done.stderr == ""
 
 
-def test_an_unwritable_home_is_one_line(call: Call, root: Path) -> None:
-    root.write_text("a file where the folder should be")
-    result = call("--home", str(root / "below"), "start", code=1)
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that not even root can write")
+def test_an_unwritable_home_is_one_line(call: Call) -> None:
+    result = call("--home", "/proc/atles", "start", code=1)
     assert result.stderr.startswith("atles: ")
+    assert "/proc/atles" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

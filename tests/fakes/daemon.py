@@ -4,7 +4,7 @@
 
 `CONTROL/pause.json` = {"step": …, "where": "begin" | "end"} stops it dead inside that step, once: it writes the file
 `CONTROL/paused` and waits there to be killed. `begin` is before the step did anything; `end` is after all that it
-does, and before the commit.
+does, and before the commit. When it is told to stop, it lists its imported modules in `CONTROL/modules`.
 """
 
 import json
@@ -65,6 +65,7 @@ def main() -> None:
     daemon.start()
     print("started", flush=True)
     stop.wait()
+    (control / "modules").write_text("\n".join(sorted(sys.modules)))
     daemon.stop()
 
 

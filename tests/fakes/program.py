@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def train(spec: dict, folder: Path, mode: str) -> dict:
-    examples = [json.loads(line) for line in Path(spec["examples"]).read_text().splitlines()]
+    examples = [json.loads(line) for line in Path(spec["examples"]).read_text().strip("\n").split("\n")]
     steps = SLOW_STEPS if mode == "slow" else STEPS
     checkpoint = folder / "checkpoint.json"
     first = json.loads(checkpoint.read_text()) if checkpoint.exists() else 0
@@ -65,7 +65,7 @@ def train(spec: dict, folder: Path, mode: str) -> dict:
         say(phase="train", steps=steps, tokens_per_second=100, eta_seconds=steps - done["step"], **done)
         if mode == "slow":
             time.sleep(SLOW_SECONDS)
-        if mode == "killed" and done["step"] == 2:
+        if mode == "killed" and done["step"] >= 2:
             os.kill(os.getpid(), signal.SIGKILL)
     adapter = Path(spec["output_dir"])
     adapter.mkdir(parents=True, exist_ok=True)
@@ -82,8 +82,8 @@ def train(spec: dict, folder: Path, mode: str) -> dict:
 
 
 def evaluate(spec: dict, control: Path, mode: str) -> dict:
-    heldout = [json.loads(line)["id"] for line in Path(spec["heldout"]).read_text().splitlines()]
-    general = [json.loads(line)["id"] for line in Path(spec["general"]).read_text().splitlines()]
+    heldout = [json.loads(line)["id"] for line in Path(spec["heldout"]).read_text().strip("\n").split("\n")]
+    general = [json.loads(line)["id"] for line in Path(spec["general"]).read_text().strip("\n").split("\n")]
     scores = control / "scores.json"
     numbers = {**DEFAULT_SCORES, **(json.loads(scores.read_text()) if scores.exists() else {})}
     models = {}

@@ -1,0 +1,1 @@
+"""What ATLES costs, measured. `python -m bench`; see README.md beside this file. Never part of the tests."""

@@ -1,0 +1,298 @@
+"""The sessions/ folder: what is taken, what is set aside and why, and what happens when the disk does not play along."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atles.capture.inbox import Inbox
+from atles.layout import Home
+from atles.queue import NewJob
+from atles.queue.leases import LeaseQueue
+from atles.records import Arrival
+from atles.store import Store
+from tests.samples import chat, document, drop
+
+SETTLE_SECONDS = 10.0
+
+
+class Clock:
+    """Unix time, ahead of the files' by as much as told: a file written now has been lying there that long."""
+
+    def __init__(self) -> None:
+        self.ahead = SETTLE_SECONDS + 1
+
+    def __call__(self) -> float:
+        import time
+
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(store: Store) -> LeaseQueue:
+    return LeaseQueue(store.database, "me")
+
+
+@pytest.fixture
+def make(home: Home, store: Store, queue: LeaseQueue, clock: Clock) -> Callable[[], Inbox]:
+    """Makes an inbox, as a new daemon would."""
+
+    def first_job(session_id: str, revision: int) -> NewJob:
+        return NewJob("memory", f"memory:{session_id}#{revision}", "learn")
+
+    return lambda: Inbox(
+        home, store, queue, first_job, heldout_every=5, settle_seconds=SETTLE_SECONDS, clock=clock
+    )  # fmt: skip
+
+
+@pytest.fixture
+def inbox(make: Callable[[], Inbox]) -> Inbox:
+    return make()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+
+
+def write(home: Home, data: bytes, name: str = "completed_bad.json") -> Path:
+    path = home.sessions / name
+    path.write_bytes(data)
+    return path
+
+
+def test_a_session_is_stored_queued_and_moved(inbox: Inbox, home: Home, store: Store, queue: LeaseQueue) -> None:
+    path = drop(home, chat(1))
+    assert inbox.waiting()
+    assert inbox.take(path) is Arrival.NEW
+    assert [job.key for job in queue.open()] == ["memory:session_001#1"]
+    assert store.sessions.get("session_001").session.messages[0].text.startswith("What colour")
+    assert names(home.sessions) == [] and names(home.processed) == ["completed_session_001.json"]
+    assert not inbox.waiting()
+    assert inbox.take(path) is None, "an event that comes late"
+
+
+def test_the_same_again_is_moved_beside_the_first_and_not_queued(
+    inbox: Inbox, home: Home, queue: LeaseQueue
+) -> None:
+    inbox.take(drop(home, chat(1)))
+    assert inbox.take(drop(home, chat(1))) is Arrival.SAME
+    assert len(queue.open()) == 1
+    assert names(home.processed) == ["completed_session_001.2.json", "completed_session_001.json"]
+
+
+def test_a_crash_between_commit_and_move_teaches_nothing_twice(
+    make: Callable[[], Inbox], home: Home, store: Store, queue: LeaseQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = drop(home, chat(1))
+
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", killed)
+        make().take(path)
+    assert make().take(path) is Arrival.SAME
+    assert len(queue.open()) == 1 and len(store.sessions.list()) == 1 and names(home.sessions) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"\xef\xbb\xbf", "the file is empty"),
+        (b"{]", "line 1, column 2: not JSON"),
+        (b'{"messages": [{"role": "user", "content": "hel', "it is truncated"),
+        (b'{"messages": [', "it is truncated"),
+        (b"\x00\x01\x02", "not JSON"),
+        (b'{"messages": [], "x": "caf\xe9"}', "is not UTF-8"),
+        ('{"messages": []}'.encode("utf-16"), "is not UTF-8"),
+        (b'[{"role": "user", "content": "a"}]', "the file holds a list"),
+        (b"null", "the file holds null"),
+        (b"7", "the file holds a number"),
+        (b"{}", "`messages` is missing"),
+        (b'{"messages": null}', "`messages` is null"),
+        (b'{"messages": {}}', "`messages` is an object"),
+        (b'{"messages": ["hi"]}', "messages[0] is a text"),
+        (b'{"messages": [null]}', "messages[0] is null"),
+        (b'{"messages": [], "session_id": []}', "`session_id` is a list"),
+        (b'{"messages": [], "metadata": "x"}', "`metadata` is a text"),
+        (b'{"messages": ' + b"[" * 100_000, "nested"),
+        (b'{"messages": [], "metadata": {"n": ' + b"9" * 10_000 + b"}}", "a number is too long"),
+    ],
+    ids=lambda value: ascii(value)[:24],
+)
+def test_what_is_no_session_is_set_aside_with_the_reason(
+    inbox: Inbox, home: Home, store: Store, queue: LeaseQueue, data: bytes, words: str
+) -> None:
+    good = drop(home, chat(1))
+    assert inbox.take(write(home, data)) is None
+    assert inbox.take(good) is Arrival.NEW, "the rest goes on"
+    assert names(home.quarantine) == ["completed_bad.json", "completed_bad.json.reason.txt"]
+    assert (home.quarantine / "completed_bad.json").read_bytes() == data
+    assert words in (home.quarantine / "completed_bad.json.reason.txt").read_text()
+    assert names(home.sessions) == [] and len(store.sessions.list()) == len(queue.open()) == 1
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user", "content": None}], [{"role": "user", "content": ["a", {"type": "text", "text": "b"}]}],
+        [{"role": "user", "content": 42}], [{"role": "wizard", "content": "a"}], [{"content": "a"}], [{"role": "user"}],
+        [{"role": None, "content": {}}], [{}], [], [{"role": "user", "content": "half \ud83d \x00"}],
+        [{"role": "user", "content": "x", "deep": [[[[[[1]]]]]]}], [{"role": "user", "content": float("inf")}],
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_what_can_be_understood_is_taken(inbox: Inbox, home: Home, messages: list[Any]) -> None:
+    path = write(home, json.dumps(document("odd", messages=messages)).encode())
+    assert inbox.take(path) is Arrival.NEW
+    assert names(home.quarantine) == []
+
+
+@pytest.mark.parametrize(
+    "session_id", ["a/b", "../../../etc/x", "nul\0", "x" * 300, "half \ud83d", "..", "漢字", "a b\nc", 7, 1.5, None, ""]
+)
+def test_any_id_is_taken_and_stays_inside_the_home(inbox: Inbox, home: Home, store: Store, session_id: Any) -> None:
+    data = {**document("x", "u: a"), "session_id": session_id}
+    assert inbox.take(write(home, json.dumps(data).encode(), "completed_given.json")) is Arrival.NEW
+    (row,) = store.sessions.list()
+    assert row["session_id"] == "given" if session_id in (None, "") else row["session_id"]
+    outside = [entry for entry in home.root.parent.iterdir() if entry != home.root]
+    assert [entry.name for entry in outside] == []
+
+
+def test_a_byte_order_mark_does_no_harm(inbox: Inbox, home: Home) -> None:
+    assert inbox.take(write(home, b"\xef\xbb\xbf" + json.dumps(chat(1)).encode())) is Arrival.NEW
+
+
+def test_a_file_that_is_still_being_written_is_left_alone(inbox: Inbox, home: Home, clock: Clock) -> None:
+    whole = json.dumps(chat(1)).encode()
+    clock.ahead = 0
+    path = write(home, whole[:50], "completed_slow.json")
+    assert inbox.take(path) is None
+    assert path.exists() and inbox.waiting()
+    path.write_bytes(whole)
+    assert inbox.take(path) is Arrival.NEW
+
+
+def test_a_file_that_stays_torn_is_set_aside_in_the_end(inbox: Inbox, home: Home, clock: Clock) -> None:
+    path = write(home, b'{"messages": [')
+    clock.ahead = SETTLE_SECONDS - 2
+    assert inbox.take(path) is None and path.exists()
+    clock.ahead = SETTLE_SECONDS + 2
+    assert inbox.take(path) is None and not path.exists()
+    assert len(names(home.quarantine)) == 2
+
+
+def test_a_torn_file_from_the_future_is_not_waited_for(inbox: Inbox, home: Home) -> None:
+    path = write(home, b"{")
+    os.utime(path, (4e9, 4e9))
+    inbox.take(path)
+    assert not path.exists() and not inbox.waiting()
+
+
+def test_another_history_under_a_known_id_is_set_aside(inbox: Inbox, home: Home, store: Store) -> None:
+    inbox.take(drop(home, chat(1)))
+    other = document("session_001", "u: Something else", "a: entirely")
+    assert inbox.take(drop(home, other)) is None
+    (reason,) = home.quarantine.glob("*.reason.txt")
+    assert "is stored already, with another messages[0]; give this one an id of its own" in reason.read_text()
+    assert len(store.sessions.get("session_001").session.messages) == 4
+
+
+def test_two_bad_files_of_one_name_are_both_kept(inbox: Inbox, home: Home) -> None:
+    for data in (b"{", b"["):
+        inbox.take(write(home, data))
+    assert names(home.quarantine) == [
+        "completed_bad.2.json", "completed_bad.2.json.reason.txt",
+        "completed_bad.json", "completed_bad.json.reason.txt",
+    ]  # fmt: skip
+
+
+def test_what_was_set_aside_can_be_brought_back(inbox: Inbox, home: Home) -> None:
+    inbox.take(write(home, b"{"))
+    (home.quarantine / "completed_bad.json").write_text(json.dumps(chat(1)))
+    assert inbox.take(inbox.restore("completed_bad.json")) is Arrival.NEW
+    assert names(home.quarantine) == []
+    with pytest.raises(FileNotFoundError):
+        inbox.restore("completed_none.json")
+
+
+def block(folder: Path) -> None:
+    """Put a file where the folder was: nothing can be moved there, whoever asks."""
+    folder.rmdir()
+    folder.write_text("in the way")
+
+
+def test_a_file_that_cannot_be_moved_is_learned_once_and_moved_later(
+    inbox: Inbox, make: Callable[[], Inbox], home: Home, queue: LeaseQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    block(home.processed)
+    path = drop(home, chat(1))
+    assert inbox.take(path) is Arrival.NEW
+    for _ in range(3):
+        assert inbox.take(path) is None
+    assert path.exists() and not inbox.waiting() and len(queue.open()) == 1
+    assert len([record for record in caplog.records if "cannot move" in record.message]) == 1
+    assert make().take(path) is Arrival.SAME, "after a restart"
+    home.processed.unlink()
+    inbox.take(path)
+    assert names(home.processed) == ["completed_session_001.json"] and len(queue.open()) == 1
+
+
+def test_a_file_that_could_not_be_moved_and_is_written_anew_is_read_anew(inbox: Inbox, home: Home) -> None:
+    block(home.processed)
+    path = drop(home, chat(1))
+    inbox.take(path)
+    longer = chat(1)
+    longer["messages"] += document("x", "u: And more?", "a: More.")["messages"]
+    drop(home, longer)
+    assert inbox.take(path) is Arrival.GROWN
+
+
+def test_a_bad_file_that_cannot_be_set_aside_never_counts_as_learned(inbox: Inbox, home: Home) -> None:
+    block(home.quarantine)
+    path = write(home, b"{")
+    for _ in range(2):
+        assert inbox.take(path) is None
+    assert path.exists() and names(home.processed) == []
+    home.quarantine.unlink()
+    inbox.take(path)
+    assert names(home.quarantine) == ["completed_bad.json", "completed_bad.json.reason.txt"]
+
+
+def test_on_a_full_disk_the_file_stays_and_is_learned_later(inbox: Inbox, home: Home, store: Store) -> None:
+    connection = store.database._connection
+    connection.execute(f"pragma max_page_count = {connection.execute('pragma page_count').fetchone()[0]}")
+    path = drop(home, document("big", "u: " + "words and words " * 20_000))
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        inbox.take(path)
+    assert path.exists() and inbox.waiting() and store.sessions.list() == []
+    connection.execute("pragma max_page_count = 1000000")
+    assert inbox.take(path) is Arrival.NEW
+
+
+def test_a_file_that_cannot_be_read_stays(inbox: Inbox, home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    path = home.sessions / "completed_folder.json"
+    path.mkdir()
+    assert inbox.take(path) is None
+    assert path.exists() and "cannot read completed_folder.json" in caplog.text
+
+
+def test_fifty_megabytes_are_taken(inbox: Inbox, home: Home, store: Store) -> None:
+    lines = [f"{'ua'[n % 2]}: message {n} " + "on boats and bees " * 580 for n in range(5_000)]
+    path = drop(home, document("huge", *lines))
+    assert path.stat().st_size > 50_000_000
+    assert inbox.take(path) is Arrival.NEW
+    assert store.sessions.list()[0]["message_count"] == 5_000
+    assert names(home.sessions) == []

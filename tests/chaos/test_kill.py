@@ -1,0 +1,170 @@
+"""kill -9 wherever it hurts: every session is learned once, none is lost, and nothing outlives the daemon."""
+
+import json
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atles.layout import Home
+from atles.pipeline.dataset import build_examples
+from atles.queue.leases import LeaseQueue
+from atles.records import AdapterState, Session
+from atles.store import Store
+from tests.fakes import FakePrograms
+from tests.fakes.process import DaemonProcess, gone, idle, until
+from tests.samples import chat, drop
+
+pytestmark = pytest.mark.slow
+
+SESSIONS = [chat(number) for number in range(1, 14)]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakePrograms:
+    return FakePrograms(tmp_path / "control")
+
+
+def run_to_the_end(home: Home, fake: FakePrograms, *overrides: str) -> None:
+    with DaemonProcess(home, fake, *overrides) as daemon:
+        until(lambda: idle(home), "all is learned")
+        assert daemon.terminate() == 0
+
+
+def learned_once(home: Home, sessions: list[dict[str, Any]], trainings: int | None = 1) -> None:
+    """Every session is in every place once; in nothing is there half of one."""
+    ids = sorted(session["session_id"] for session in sessions)
+    store = Store(home.database)
+    queue = LeaseQueue(store.database, "test")
+    assert [job.key for job in queue.dead()] == []
+    assert sorted(row["session_id"] for row in store.sessions.list()) == ids
+    assert sorted(row["session_id"] for row in store.memories.list()) == ids
+    stored = store.database._connection
+    examples = {example.id for session in sessions for example in build_examples(Session.of(session))}
+    rows = stored.execute("select id from examples where withdrawn_at is null").fetchall()
+    assert {row["id"] for row in rows} == examples
+    messages = sum(len(session["messages"]) for session in sessions)
+    for table in ("messages", "messages_fts"):
+        assert stored.execute(f"select count(*) from {table}").fetchone()[0] == messages
+    adapters = store.adapters.list()
+    if trainings is not None:
+        assert len(adapters) == trainings
+    assert all(adapter.state is not AdapterState.CANDIDATE for adapter in adapters)
+    judged = [adapter.name for adapter in adapters if adapter.state is AdapterState.PROMOTED]
+    assert [move["adapter"] for move in reversed(store.adapters.releases())] == judged
+    for adapter in adapters:
+        for file in ("adapter_config.json", "report.json", "lineage.json"):
+            assert json.loads((Path(adapter.path) / file).read_text())
+    store.close()
+
+    log = [json.loads(line) for line in home.master_log.read_text().splitlines()]
+    assert Counter(line["session_id"] for line in log) == Counter(ids)
+    assert all(line["errors"] == [] for line in log)
+    assert len(list(home.logs.glob("session_log_*.json"))) == len(ids)
+    assert len(list(home.training_data.glob("training_*.jsonl"))) == len(ids)
+    assert sorted(file.name for file in home.processed.iterdir()) == [f"completed_{name}.json" for name in ids]
+    assert not any(home.quarantine.iterdir())
+    assert json.loads(home.stats.read_text())["sessions_processed"] == len(ids)
+    left = [file for file in home.root.rglob("*.tmp") if file.is_file()]
+    assert len(left) <= 1, "at most the file that a kill interrupted"
+
+
+@pytest.mark.parametrize("where", ["begin", "end"])
+@pytest.mark.parametrize("step", ["memory", "data", "train", "gate", "log", "publish"])
+def test_killed_inside_a_step(home: Home, fake: FakePrograms, step: str, where: str) -> None:
+    (fake.control / "pause.json").write_text(json.dumps({"step": step, "where": where}))
+    for session in SESSIONS:
+        drop(home, session)
+    with DaemonProcess(home, fake) as daemon:
+        until((fake.control / "paused").exists, f"the {step} step begins")
+        daemon.kill()
+    run_to_the_end(home, fake)
+    learned_once(home, SESSIONS)
+    if step in ("train", "gate"):
+        assert len(fake.runs("train")) == len(fake.runs("evaluate")) == 1, "what a program had finished stays done"
+
+
+@pytest.mark.parametrize("program", ["train", "evaluate"])
+def test_killed_while_a_program_works(home: Home, fake: FakePrograms, program: str) -> None:
+    fake.modes(program, "slow", "ok")
+    for session in SESSIONS:
+        drop(home, session)
+    with DaemonProcess(home, fake) as daemon:
+        until(lambda: fake.runs(program), f"{program} begins")
+        time.sleep(0.3)
+        daemon.kill()
+    until(lambda: gone(fake.runs(program)[0]["pid"]), f"{program} ends with its daemon", 5)
+    run_to_the_end(home, fake)
+    learned_once(home, SESSIONS)
+    assert len(fake.runs(program)) == 2
+
+
+def test_killed_at_any_time(home: Home, fake: FakePrograms) -> None:
+    """Ten kills over forty sessions that keep coming."""
+    chance = random.Random(20261123)
+    sessions = [chat(number) for number in range(1, 41)]
+    waiting = list(sessions)
+    for _ in range(10):
+        # A job may be killed more often than `max_attempts` allows for, here and nowhere else.
+        with DaemonProcess(home, fake, "queue.max_attempts=50") as daemon:
+            for _ in range(4):
+                drop(home, waiting.pop())
+                time.sleep(chance.uniform(0, 0.7))
+            daemon.kill()
+    run_to_the_end(home, fake, "queue.max_attempts=50")
+    learned_once(home, sessions, trainings=None)
+
+
+def test_sigterm_while_training_goes_on_later_where_it_was(home: Home, fake: FakePrograms) -> None:
+    fake.modes("train", "slow", "ok")
+    for session in SESSIONS:
+        drop(home, session)
+    with DaemonProcess(home, fake) as daemon:
+        until(lambda: (home.work / "progress.json").exists(), "training begins")
+        began = time.monotonic()
+        assert daemon.terminate() == 0
+        assert time.monotonic() - began < 10
+    assert gone(fake.runs("train")[0]["pid"])
+    assert not home.owner.exists()
+    run_to_the_end(home, fake)
+    learned_once(home, SESSIONS)
+    store = Store(home.database)
+    (adapter,) = store.adapters.list()
+    store.close()
+    assert adapter.train["details"]["resumed_from_step"] >= 1
+    assert len(fake.runs("train")) == 2
+
+
+def test_sigterm_finishes_what_is_short(home: Home, fake: FakePrograms) -> None:
+    with DaemonProcess(home, fake) as daemon:
+        drop(home, chat(1))
+        until(lambda: not idle(home), "it is taken")
+        assert daemon.terminate() == 0
+    assert idle(home)
+    learned_once(home, [chat(1)], trainings=0)
+
+
+def test_a_second_daemon_is_refused_and_does_no_harm(home: Home, fake: FakePrograms) -> None:
+    with DaemonProcess(home, fake) as first:
+        second = DaemonProcess(home, fake)
+        assert not second.started
+        assert f"a daemon (pid {first.pid}) works on" in second.errors()
+        assert second.terminate() != 0
+        drop(home, chat(1))
+        until(lambda: home.master_log.exists() and idle(home), "the first one works on")
+        assert first.terminate() == 0
+    learned_once(home, [chat(1)], trainings=0)
+
+
+def test_the_lock_of_a_killed_daemon_is_no_lock(home: Home, fake: FakePrograms) -> None:
+    with DaemonProcess(home, fake) as first:
+        assert first.started
+        first.kill()
+    assert json.loads(home.owner.read_text())["pid"] == first.pid, "it could not clean up"
+    with DaemonProcess(home, fake) as second:
+        assert second.started
+        assert json.loads(home.owner.read_text())["pid"] == second.pid
+        assert second.terminate() == 0

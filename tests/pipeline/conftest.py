@@ -1,0 +1,99 @@
+"""The pipeline without threads and without waiting: its clock jumps to whatever is due next."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from atles.capture.inbox import Inbox
+from atles.config import GateSettings, QueueSettings, Settings
+from atles.layout import Home
+from atles.pipeline import steps
+from atles.pipeline.finetune import ModelFineTuner
+from atles.pipeline.memory import MemoryProcessor
+from atles.pipeline.worker import WakeUp, Worker
+from atles.queue.leases import LeaseQueue
+from atles.records import Arrival
+from atles.store import Store
+from tests.fakes import FakePrograms
+from tests.samples import drop
+
+SETTINGS = Settings(
+    queue=QueueSettings(max_attempts=3, backoff_seconds=2.0), gate=GateSettings(min_heldout=2), train=Settings().train
+)
+
+
+class Pipeline:
+    """Everything between a session file and its log entry, done step by step by the caller."""
+
+    def __init__(self, home: Home, fake: FakePrograms, settings: Settings = SETTINGS) -> None:
+        self.home, self.fake, self.settings = home, fake, settings
+        self.now = time.time()
+        self.stop = threading.Event()
+        self.open()
+
+    def open(self) -> None:
+        """Begin, or begin again as a new process would."""
+        home, settings = self.home, self.settings
+        self.store = Store(home.database)
+        self.queue = LeaseQueue(self.store.database, f"worker-{time.monotonic_ns()}", 60.0, lambda: self.now)
+        self.queue.release_others()
+        self.memory = MemoryProcessor(store=self.store)
+        self.tuner = ModelFineTuner(home=home, settings=settings)
+        self.context = steps.Context(
+            home, settings, self.store, self.queue, self.memory, self.tuner, lambda event: None, self.stop,
+            time.monotonic(),
+        )  # fmt: skip
+        self.steps = steps.all_steps(self.context)
+        self.workers = [
+            Worker(lane, self.queue, self.store, self.steps, settings.queue, self.stop, WakeUp())
+            for lane in (steps.LEARN, steps.TRAIN)
+        ]
+        self.inbox = Inbox(
+            home, self.store, self.queue, steps.first_job,
+            heldout_every=settings.train.heldout_every, settle_seconds=10, clock=lambda: self.now,
+        )  # fmt: skip
+
+    def arrive(self, *sessions: dict[str, Any]) -> list[Arrival | None]:
+        return [self.inbox.take(drop(self.home, session)) for session in sessions]
+
+    def work_off(self) -> None:
+        """Do all that is to do, waiting included."""
+        while dues := [due for lane in (steps.LEARN, steps.TRAIN) if (due := self.queue.next_due(lane)) is not None]:
+            self.now = max(self.now, min(dues) + 0.001)
+            for worker in self.workers:
+                while worker.run_one():
+                    pass
+
+    def breaks(self, step: str, error: Exception, times: int = 1_000) -> None:
+        """Let a step fail the next `times` times, after it has done its work."""
+        runner: Any = self.steps[step]
+        record, left = runner.record, [times]
+
+        def failing(job: Any, result: Any, seconds: float) -> Any:
+            following = record(job, result, seconds)
+            if left[0] > 0:
+                left[0] -= 1
+                raise error
+            return following
+
+        runner.record = failing
+
+    def log(self, session_id: str) -> dict[str, Any]:
+        (*_, entry) = self.store.logs.of_session(session_id)
+        return entry
+
+
+@pytest.fixture
+def pipeline(home: Home, fake: FakePrograms) -> Iterator[Pipeline]:
+    opened = Pipeline(home, fake)
+    yield opened
+    opened.store.close()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return replace(SETTINGS)

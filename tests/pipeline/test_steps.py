@@ -1,0 +1,471 @@
+"""One session and many, through the five steps: what is done once, what is tried again, and what the log says."""
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atles.errors import AtlesError
+from atles.layout import Home
+from atles.pipeline import release
+from atles.queue import NewJob
+from atles.records import AdapterState, Arrival, Split, Step
+from tests.fakes import FakePrograms
+from tests.pipeline.conftest import SETTINGS, Pipeline
+from tests.samples import EXAMPLES, chat, document
+
+BASE_MODEL = SETTINGS.model.base
+
+
+def demo_sessions() -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted(EXAMPLES.glob("*.json"))]
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().split("\n") if line]
+
+
+def test_a_session_becomes_memory_data_and_a_log_entry(pipeline: Pipeline) -> None:
+    said = document(
+        "s", "u: My pinball machine has a weak left flipper. Please keep it short.",
+        "a: Check the coil sleeve of the flipper first.",
+    )  # fmt: skip
+    assert pipeline.arrive(said) == [Arrival.NEW]
+    pipeline.work_off()
+    entry = pipeline.log("s")
+    memory = pipeline.store.memories.get("s")
+    assert memory["preferences"] == ["Please keep it short"] and memory["topics"]
+    assert entry["memory_items_created"] == len(memory["topics"]) + 1
+    assert entry["messages_count"] == 2 and entry["errors"] == [] and entry["revision"] == 1
+    assert entry["tokens_processed"] == 13 + 9 + 1  # words and punctuation marks
+    assert set(entry["seconds"]) == {"memory", "data", "log"}
+    assert entry["improvements"][1:] == ["Identified preferences: Please keep it short", "Prepared 1 training examples"]
+    assert (entry["fine_tune_applied"], entry["fine_tune_loss"], entry["model_version"]) == (False, None, BASE_MODEL)
+    assert entry["training"] == "did not take part yet: 1 of the 16 new examples that a training needs are there"
+
+
+def test_thirteen_sessions_are_one_training(pipeline: Pipeline, home: Home, fake: FakePrograms) -> None:
+    sessions = demo_sessions()
+    pipeline.arrive(*sessions)
+    pipeline.work_off()
+    assert len(fake.runs("train")) == len(fake.runs("evaluate")) == 1
+    (adapter,) = pipeline.store.adapters.list()
+    assert adapter.state is AdapterState.PROMOTED and pipeline.store.adapters.active()[1] == adapter.name
+    splits = {row["session_id"]: row["split"] for row in pipeline.store.sessions.list()}
+    assert len(splits) == len(sessions)
+    for session_id, split in splits.items():
+        entry = pipeline.log(session_id)
+        if split == Split.HELDOUT:
+            assert "held out" in entry["training"] and entry["fine_tune_applied"] is False
+        else:
+            assert entry["training"] == f"took part in {adapter.name}, which was promoted"
+            assert entry["fine_tune_applied"] is True and entry["fine_tune_loss"] == adapter.train["loss"]
+            assert entry["model_version"] == adapter.name
+            assert set(entry["seconds"]) == {"memory", "data", "train", "gate", "log"}
+    published = lines(home.master_log)
+    assert sorted(line["session_id"] for line in published) == sorted(splits)
+    assert [line["seq"] for line in published] == sorted({line["seq"] for line in published})
+    assert len(list(home.logs.glob("session_log_*.json"))) == len(sessions)
+    stats = json.loads(home.stats.read_text())
+    assert (stats["sessions_processed"], stats["total_fine_tunes"]) == (len(sessions), 1)
+    assert stats["total_messages"] == sum(len(session["messages"]) for session in sessions)
+
+
+def test_the_training_read_what_the_lineage_says_and_nothing_held_out(pipeline: Pipeline, fake: FakePrograms) -> None:
+    pipeline.arrive(*demo_sessions())
+    pipeline.work_off()
+    (adapter,) = pipeline.store.adapters.list()
+    trained = {row["id"]: row["messages"] for row in lines(Path(fake.runs("train")[0]["spec"]["examples"]))}
+    judged = {row["id"]: row["messages"] for row in lines(Path(fake.runs("evaluate")[0]["spec"]["heldout"]))}
+    lineage = json.loads((Path(adapter.path) / "lineage.json").read_text())
+    learned = {row["example_id"]: row["message_id"] for row in lineage["examples"]}
+    assert set(trained) <= set(learned)
+    assert sorted(learned[key] for key in trained) == sorted(set(learned.values())), "each answer once"
+    assert trained and judged and not set(trained) & set(judged)
+    assert not set(lineage["sessions"]) & set(lineage["heldout_sessions"])
+    assert not any(messages in list(trained.values()) for messages in judged.values())
+    report = json.loads((Path(adapter.path) / "report.json").read_text())
+    assert report["verdict"]["promote"] is True and report["train"]["steps"] == 5 and report["evaluation"]["models"]
+
+
+def test_a_rejected_candidate_does_not_serve_and_the_log_says_why(pipeline: Pipeline, fake: FakePrograms) -> None:
+    fake.scores(candidate=(3.5, 1.0))
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    pipeline.work_off()
+    (adapter,) = pipeline.store.adapters.list()
+    assert adapter.state is AdapterState.REJECTED and "did not learn enough" in adapter.reason
+    assert pipeline.store.adapters.active()[1] == ""
+    entry = pipeline.log("session_001")
+    assert entry["training"] == f"took part in {adapter.name}, which was rejected"
+    assert entry["model_version"] == BASE_MODEL
+    assert any(adapter.reason in line for line in entry["improvements"])
+
+
+def test_the_next_candidate_is_measured_against_the_active_one(pipeline: Pipeline, fake: FakePrograms) -> None:
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    pipeline.work_off()
+    pipeline.arrive(*(chat(number) for number in range(14, 22)))
+    fake.scores(active=(1.0, 1.0), candidate=(1.5, 1.0))
+    pipeline.work_off()
+    first, second = pipeline.store.adapters.list()
+    assert "against the active adapter" in second.reason and second.state is AdapterState.REJECTED
+    assert pipeline.store.adapters.active()[1] == first.name
+    assert fake.runs("evaluate")[1]["spec"]["adapters"].keys() == {"candidate", "active"}
+
+
+def test_line_separators_in_a_message_do_no_harm(pipeline: Pipeline, fake: FakePrograms) -> None:
+    for number in range(1, 14):
+        odd = chat(number)
+        odd["messages"][1]["content"] += "\u2028next\x85 line\u2029\x0b\x0c\x1c."
+        pipeline.arrive(odd)
+    pipeline.work_off()
+    assert pipeline.queue.dead() == []
+    assert pipeline.store.adapters.list()[0].state is AdapterState.PROMOTED
+
+
+def test_few_sessions_are_not_trained_on(pipeline: Pipeline, fake: FakePrograms) -> None:
+    pipeline.arrive(*(chat(number) for number in range(1, 4)))
+    pipeline.work_off()
+    assert fake.runs("train") == []
+    assert pipeline.log("session_001")["training"].startswith("did not take part yet: 6 of the 16 new examples")
+
+
+def test_without_enough_held_out_nothing_is_trained(home: Home, fake: FakePrograms) -> None:
+    settings = replace(SETTINGS, gate=replace(SETTINGS.gate, min_heldout=50))
+    pipeline = Pipeline(home, fake, settings)
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    pipeline.work_off()
+    assert fake.runs("train") == []
+    assert "before more sessions are held out" in pipeline.log("session_001")["training"]
+
+
+def test_training_can_be_switched_off(home: Home, fake: FakePrograms) -> None:
+    pipeline = Pipeline(home, fake, replace(SETTINGS, train=replace(SETTINGS.train, enabled=False)))
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    pipeline.work_off()
+    assert fake.runs("train") == []
+    assert pipeline.log("session_001")["training"] == "did not take part: train.enabled is false"
+
+
+def test_a_session_with_nothing_to_learn_says_so(pipeline: Pipeline) -> None:
+    pipeline.arrive(document("s"), document("t", "u: Hello?"))
+    pipeline.work_off()
+    assert pipeline.log("s")["training"] == "did not take part: it holds nothing to learn from"
+    assert pipeline.log("t")["messages_count"] == 1
+
+
+# --- Sessions that come again ---
+
+
+def test_a_session_that_grew_brings_only_its_new_examples(pipeline: Pipeline, home: Home, fake: FakePrograms) -> None:
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    pipeline.work_off()
+    longer = chat(1)
+    longer["messages"] += document("x", "u: Who owns the boat number 1?", "a: Boat number 1 belongs to Ada.")["messages"]
+    assert pipeline.arrive(longer) == [Arrival.GROWN]
+    pipeline.work_off()
+    assert pipeline.store.examples.count_new() == 2, "the question alone, and within its conversation"
+    entries = pipeline.store.logs.of_session("session_001")
+    assert [entry["revision"] for entry in entries] == [1, 2]
+    assert entries[0]["training"].startswith("took part in 0001-")
+    assert entries[1]["training"].startswith("did not take part yet: 2 of the 16")
+    assert entries[1]["messages_count"] == 6
+    assert len(fake.runs("train")) == 1
+    assert len(pipeline.store.memories.list()) == 13
+    (file,) = home.training_data.glob("training_session_001_*.jsonl")
+    assert len(lines(file)) == 3, "one file per session: it holds what the shorter one held"
+
+
+def test_the_same_session_again_is_not_learned_again(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(chat(1))
+    pipeline.work_off()
+    assert pipeline.arrive(chat(1)) == [Arrival.SAME]
+    assert pipeline.queue.open() == []
+    assert len(lines(home.master_log)) == 1 and len(list(home.processed.iterdir())) == 2
+
+
+def test_a_session_that_grew_before_it_was_learned_is_learned_once(pipeline: Pipeline) -> None:
+    longer = chat(1)
+    pipeline.arrive({**longer, "messages": longer["messages"][:2]}, longer)
+    assert len(pipeline.queue.open()) == 2
+    pipeline.work_off()
+    assert [entry["revision"] for entry in pipeline.store.logs.of_session("session_001")] == [2]
+    assert pipeline.queue.dead() == []
+
+
+def test_a_correction_that_comes_later_takes_the_wrong_answer_back(pipeline: Pipeline, home: Home) -> None:
+    wrong = document("s", "u: When is choir?", "a: Choir is on Monday.")
+    pipeline.arrive(wrong)
+    pipeline.work_off()
+    right = document("s", "u: No, on Thursday", "a: Choir is on Thursday.")["messages"]
+    pipeline.now += 60
+    pipeline.arrive({**wrong, "messages": wrong["messages"] + right})
+    pipeline.work_off()
+    assert [e.output for e in pipeline.store.examples.of_split(Split.TRAIN)] == ["Choir is on Thursday."]
+    assert not [file for file in home.training_data.rglob("*.jsonl") if "Monday" in file.read_text()]
+
+
+# --- Steps that fail ---
+
+
+@pytest.mark.parametrize("step", [Step.MEMORY, Step.DATA, Step.LOG])
+def test_a_step_that_fails_once_is_done_once(pipeline: Pipeline, step: Step) -> None:
+    pipeline.breaks(step, OSError(28, "No space left on device"), times=1)
+    pipeline.arrive(chat(1))
+    began = pipeline.now
+    pipeline.work_off()
+    assert pipeline.now - began >= SETTINGS.queue.backoff_seconds
+    assert pipeline.queue.dead() == []
+    (entry,) = pipeline.store.logs.of_session("session_001")
+    assert entry["errors"] == [] and entry["memory_items_created"] > 0
+    assert pipeline.store.logs.steps("session_001", 1)[step]["attempts"] == 2
+    assert pipeline.store.examples.count_new() == 3 and len(pipeline.store.memories.list()) == 1
+
+
+@pytest.mark.parametrize("step", [Step.MEMORY, Step.DATA])
+def test_a_step_that_keeps_failing_is_set_aside_and_the_rest_goes_on(
+    pipeline: Pipeline, home: Home, step: Step
+) -> None:
+    pipeline.breaks(step, OSError(28, "No space left on device"))
+    pipeline.arrive(chat(1))
+    pipeline.work_off()
+    (dead,) = pipeline.queue.dead()
+    assert (dead.key, dead.attempts) == (f"{step}:session_001#1", 3)
+    assert "No space left" in dead.error
+    (entry,) = pipeline.store.logs.of_session("session_001")
+    assert len(entry["errors"]) == 1 and entry["errors"][0].startswith(f"{step}: OSError")
+    assert step not in entry["seconds"]
+    assert len(pipeline.store.memories.list()) == (step is not Step.MEMORY)
+    assert pipeline.store.examples.count_new() == (0 if step is Step.DATA else 3)
+    assert [line["session_id"] for line in lines(home.master_log)] == ["session_001"]
+
+
+def test_what_cannot_pass_is_not_tried_again(pipeline: Pipeline) -> None:
+    pipeline.breaks(Step.MEMORY, AtlesError("no use"))
+    pipeline.arrive(chat(1))
+    pipeline.work_off()
+    assert [dead.attempts for dead in pipeline.queue.dead()] == [1]
+
+
+def test_the_wait_doubles_with_every_try(pipeline: Pipeline) -> None:
+    waits = []
+    pipeline.breaks(Step.MEMORY, OSError("x"))
+    pipeline.arrive(chat(1))
+    for _ in range(3):
+        before = pipeline.now
+        assert pipeline.workers[0].run_one()
+        (job,) = [job for job in pipeline.queue.open() if job.kind == Step.MEMORY] or [None]
+        if job:
+            waits.append(round(job.run_after - before, 1))
+            pipeline.now = job.run_after
+    assert waits == [2.0, 4.0]
+
+
+def test_a_bad_session_does_not_hold_up_the_others(pipeline: Pipeline) -> None:
+    runner: Any = pipeline.steps[Step.MEMORY]
+    record = runner.record
+
+    def fails_for_one(job: Any, result: Any, seconds: float) -> Any:
+        if job.payload["session_id"] == "session_002":
+            raise ValueError("this one only")
+        return record(job, result, seconds)
+
+    runner.record = fails_for_one
+    pipeline.arrive(chat(1), chat(2), chat(3))
+    pipeline.work_off()
+    assert [len(pipeline.log(f"session_00{n}")["errors"]) for n in (1, 2, 3)] == [0, 1, 0]
+
+
+def test_a_dead_step_that_is_retried_is_logged_anew(pipeline: Pipeline, home: Home) -> None:
+    pipeline.breaks(Step.MEMORY, OSError("full"), times=3)
+    pipeline.arrive(chat(1))
+    pipeline.work_off()
+    assert pipeline.queue.revive() == 1
+    pipeline.work_off()
+    (entry,) = pipeline.store.logs.of_session("session_001")
+    assert entry["errors"] == [] and entry["memory_items_created"] > 0
+    assert [bool(line["errors"]) for line in lines(home.master_log)] == [True, False]
+    assert json.loads(home.stats.read_text())["sessions_processed"] == 1
+
+
+def test_a_job_at_which_daemons_die_is_set_aside(pipeline: Pipeline) -> None:
+    pipeline.arrive(chat(1))
+    for _ in range(3):
+        assert pipeline.queue.claim("learn") is not None
+        pipeline.open()  # killed, and started again
+    pipeline.work_off()
+    (dead,) = pipeline.queue.dead()
+    assert dead.error == "the daemon died 3 times while doing this: no error seen"
+    assert "the daemon died" in pipeline.log("session_001")["errors"][0]
+    assert pipeline.store.examples.count_new() == 3, "the steps after it were done"
+
+
+# --- Trainings that fail ---
+
+
+def thirteen(pipeline: Pipeline) -> None:
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    pipeline.work_off()
+
+
+@pytest.mark.parametrize("program", ["train", "evaluate"])
+def test_a_killed_program_is_started_again(pipeline: Pipeline, fake: FakePrograms, program: str) -> None:
+    fake.modes(program, "killed", "ok")
+    thirteen(pipeline)
+    assert len(fake.runs(program)) == 2
+    (adapter,) = pipeline.store.adapters.list()
+    assert adapter.state is AdapterState.PROMOTED and pipeline.queue.dead() == []
+    assert pipeline.log("session_001")["errors"] == []
+    assert len(pipeline.store.logs.of_session("session_001")) == 1
+    if program == "train":
+        assert adapter.train["details"]["resumed_from_step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "runs", "words"),
+    [
+        ("killed", 3, "train was ended by SIGKILL"),
+        ("out_of_memory", 3, "memory ran out"),
+        ("garbage", 3, "ended with code 0"),
+        ("silent", 3, "ended with code 0"),
+        ("vanish", 3, "something odd"),
+        ("nan_loss", 1, "the loss is not a number"),
+        ("missing_base", 1, "set model.base"),
+    ],
+)
+def test_a_training_that_cannot_be_done_is_set_aside_and_every_session_says_so(
+    pipeline: Pipeline, home: Home, fake: FakePrograms, mode: str, runs: int, words: str
+) -> None:
+    fake.modes("train", mode)
+    thirteen(pipeline)
+    assert len(fake.runs("train")) == runs
+    (dead,) = pipeline.queue.dead()
+    assert dead.kind == Step.TRAIN and words in dead.error
+    assert pipeline.store.adapters.list() == [] and pipeline.store.adapters.active()[1] == ""
+    entry = pipeline.log("session_001")
+    assert len(entry["errors"]) == 1 and entry["errors"][0].startswith("train: ProgramFailed") and words in entry["errors"][0]
+    assert entry["training"] == "did not take part: the training failed; its examples wait for the next one"
+    assert pipeline.log("session_003")["errors"] == [], "a held-out session waited for no training"
+    assert len(lines(home.master_log)) == 13
+
+
+def test_what_a_failed_training_would_have_learned_the_next_one_learns(
+    pipeline: Pipeline, fake: FakePrograms
+) -> None:
+    fake.modes("train", "nan_loss", "ok")
+    thirteen(pipeline)
+    pipeline.arrive(chat(14))
+    pipeline.work_off()
+    (adapter,) = pipeline.store.adapters.list()
+    sessions = pipeline.store.examples.dataset(adapter.dataset_id).train_sessions
+    assert {"session_001", "session_014"} <= set(sessions)
+
+
+def test_a_candidate_that_cannot_be_judged_is_rejected(pipeline: Pipeline, fake: FakePrograms) -> None:
+    fake.modes("evaluate", "killed")
+    thirteen(pipeline)
+    (adapter,) = pipeline.store.adapters.list()
+    assert adapter.state is AdapterState.REJECTED and "could not be judged" in adapter.reason
+    assert pipeline.store.adapters.active()[1] == ""
+    entry = pipeline.log("session_001")
+    assert entry["errors"][0].startswith("gate: ProgramFailed") and "rejected" in entry["training"]
+
+
+def test_a_training_that_is_told_to_stop_has_not_failed(pipeline: Pipeline, fake: FakePrograms) -> None:
+    fake.modes("train", "slow", "ok")
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    pipeline.context.progress = lambda event: pipeline.stop.set()
+    while job := pipeline.queue.next_due("learn"):
+        pipeline.now = max(pipeline.now, job + 0.001)
+        pipeline.workers[0].run_one()
+    pipeline.now += 10
+    pipeline.workers[1].run_one()
+    (job,) = pipeline.queue.open()
+    assert (job.kind, job.state, job.attempts) == (Step.TRAIN, "waiting", 0)
+    pipeline.stop.clear()
+    pipeline.open()
+    pipeline.work_off()
+    (adapter,) = pipeline.store.adapters.list()
+    assert adapter.train["details"]["resumed_from_step"] >= 1
+    assert pipeline.log("session_001")["fine_tune_applied"] is True
+
+
+# --- The files of the log ---
+
+
+def test_a_torn_last_line_is_mended_and_nothing_is_logged_twice(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(chat(1), chat(2))
+    pipeline.work_off()
+    whole = home.master_log.read_bytes()
+    for torn in (b'{"seq": 3, "session_id": "sess', b"\0\0\0\0", b"{"):
+        home.master_log.write_bytes(whole + torn)
+        pipeline.queue.put(NewJob("publish", "publish", "learn"))
+        pipeline.work_off()
+        assert home.master_log.read_bytes() == whole
+    home.master_log.write_bytes(whole[:-20])  # the last line itself is torn: it is written again
+    pipeline.queue.put(NewJob("publish", "publish", "learn"))
+    pipeline.work_off()
+    assert home.master_log.read_bytes() == whole
+    assert [line["session_id"] for line in lines(home.master_log)] == ["session_001", "session_002"]
+
+
+def test_a_line_that_somebody_else_wrote_stops_nothing(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(chat(1))
+    pipeline.work_off()
+    with open(home.master_log, "a") as file:
+        file.write("# checked by Ann\n{}\n[]\n" + "x" * 200_000 + "\n")
+    pipeline.arrive(chat(2))
+    pipeline.work_off()
+    ours = [line for line in home.master_log.read_text().splitlines() if '"seq"' in line]
+    assert [json.loads(line)["session_id"] for line in ours] == ["session_001", "session_002"]
+    assert pipeline.queue.dead() == []
+
+
+def test_an_entry_of_any_length_is_published_once(pipeline: Pipeline, home: Home) -> None:
+    request = "never suggest " + "x" * 400_000
+    pipeline.arrive(document("long", f"u: {request}"), chat(1))
+    pipeline.work_off()
+    pipeline.arrive(chat(2))
+    pipeline.work_off()
+    assert sorted(line["session_id"] for line in lines(home.master_log)) == ["long", "session_001", "session_002"]
+
+
+def test_a_lost_log_folder_is_filled_again(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(chat(1))
+    pipeline.work_off()
+    for file in home.logs.iterdir():
+        file.unlink()
+    home.logs.rmdir()
+    pipeline.arrive(chat(2))
+    pipeline.work_off()
+    assert [line["session_id"] for line in lines(home.master_log)] == ["session_001", "session_002"]
+
+
+def test_log_files_that_cannot_be_written_now_are_written_later(pipeline: Pipeline, home: Home) -> None:
+    home.logs.rmdir()
+    home.logs.write_text("in the way")
+    pipeline.arrive(chat(1))
+    pipeline.work_off()
+    assert pipeline.log("session_001")["errors"] == [] and pipeline.queue.dead()[0].kind == "publish"
+    home.logs.unlink()
+    pipeline.arrive(chat(2))
+    pipeline.work_off()
+    assert [line["session_id"] for line in lines(home.master_log)] == ["session_001", "session_002"]
+
+
+def test_the_same_work_after_a_lost_commit_makes_the_same_files(pipeline: Pipeline, home: Home) -> None:
+    pipeline.breaks(Step.DATA, sqlite3.OperationalError("database or disk is full"), times=1)
+    pipeline.arrive(chat(1))
+    pipeline.work_off()
+    assert len(list(home.training_data.glob("*.jsonl"))) == len(list(home.chat_data.glob("*.jsonl"))) == 1
+
+
+def test_rollback_shows_in_the_next_log_entry(pipeline: Pipeline) -> None:
+    thirteen(pipeline)
+    release.rollback(pipeline.store)
+    pipeline.arrive(chat(14))
+    pipeline.work_off()
+    assert pipeline.log("session_014")["model_version"] == BASE_MODEL

@@ -1,0 +1,166 @@
+"""LearningDaemon, as a program that embeds it sees it."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+import atles
+from atles.config import DaemonSettings, Settings
+from atles.daemon import LearningDaemon, get_daemon, get_daemon_status, home_status, start_daemon, stop_daemon
+from atles.errors import AtlesError, HomeLocked, StoreError
+from atles.insights.status import owner
+from atles.layout import Home
+from atles.pipeline.finetune import ModelFineTuner
+from atles.pipeline.memory import MemoryProcessor
+from tests.fakes import FakePrograms
+from tests.fakes.process import until
+from tests.samples import chat, drop
+
+
+@pytest.fixture
+def daemon(home: Home, fake: FakePrograms) -> Iterator[LearningDaemon]:
+    made = LearningDaemon(home, Settings())
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_a_dropped_session_is_taken_at_once_and_learned(daemon: LearningDaemon, home: Home) -> None:
+    began = time.monotonic()
+    drop(home, chat(1))
+    until(lambda: daemon.store.sessions.list(), "it is stored", 3)
+    assert time.monotonic() - began < 3, "long before the next look, 5 s later"
+    assert daemon.drain() == []
+    assert daemon.store.memories.get("session_001")
+    assert json.loads(home.stats.read_text())["sessions_processed"] == 1
+
+
+def test_what_lay_there_before_the_start_is_learned(home: Home, fake: FakePrograms) -> None:
+    drop(home, chat(1))
+    (home.sessions / "completed_bad.json").write_text("[]")
+    daemon = LearningDaemon(home, Settings(daemon=DaemonSettings(settle_seconds=0)))
+    daemon.start()
+    assert daemon.drain() == []
+    daemon.stop()
+    assert home_status(home)["stats"]["sessions_processed"] == 1
+    assert home_status(home)["quarantine"] == 1
+
+
+def test_it_holds_its_parts(daemon: LearningDaemon) -> None:
+    assert isinstance(daemon.memory_processor, MemoryProcessor)
+    assert isinstance(daemon.model_fine_tuner, ModelFineTuner)
+    assert daemon.model_fine_tuner.model_name == "smollm2-135m-instruct"
+
+
+def test_the_status_is_the_same_from_inside_and_outside(daemon: LearningDaemon, home: Home) -> None:
+    drop(home, chat(1))
+    until(lambda: daemon.store.sessions.list(), "it is taken")
+    daemon.drain()
+    inside, outside = daemon.get_status(), home_status(home)
+    assert inside["is_running"] and outside["is_running"]
+    for status in (inside, outside):
+        assert status["stats"].pop("uptime_hours") >= 0
+    assert inside == outside
+    assert inside["stats"] == {
+        "sessions_processed": 1, "total_messages": 4, "total_memory_items": inside["stats"]["total_memory_items"],
+        "total_fine_tunes": 0,
+    }  # fmt: skip
+    assert inside["queue"] == {"waiting": 0, "running": [], "dead": []} and inside["active_adapter"] is None
+
+
+def test_starting_and_stopping_twice_is_once(home: Home, fake: FakePrograms) -> None:
+    daemon = LearningDaemon(home, Settings())
+    daemon.stop()
+    daemon.start()
+    daemon.start()
+    assert daemon.is_running and owner(home)
+    daemon.stop()
+    daemon.stop()
+    assert not daemon.is_running and owner(home) is None and not home.owner.exists()
+    daemon.start()
+    daemon.stop()
+    text = home.log.read_text()
+    assert text.count("daemon started on") == text.count("daemon stopped") == 2
+
+
+def test_the_log_has_the_originals_format(daemon: LearningDaemon, home: Home) -> None:
+    logging.getLogger("atles.test").info("half an emoji: \ud83d")
+    for line in home.log.read_text().splitlines():
+        stamp, level, message = line.split(" - ", 2)
+        time.strptime(stamp, "%Y-%m-%d %H:%M:%S,%f")
+        assert level in ("INFO", "WARNING", "ERROR") and message
+    assert "half an emoji: \\ud83d" in home.log.read_text()
+
+
+def test_two_daemons_on_one_home(daemon: LearningDaemon, home: Home) -> None:
+    with pytest.raises(HomeLocked, match=r"a daemon \(pid \d+\) works on .* already; see `atles status`"):
+        LearningDaemon(home, Settings()).start()
+    assert daemon.get_status()["is_running"]
+
+
+def test_asking_for_the_status_does_not_keep_a_daemon_from_starting(
+    home: Home, fake: FakePrograms
+) -> None:
+    """`atles status` holds the lock for a moment to see whether it is free."""
+    asking = FileLock(home.lock, thread_local=False)
+    asking.acquire()
+    threading.Timer(0.1, asking.release).start()
+    daemon = LearningDaemon(home, Settings())
+    daemon.start()
+    daemon.stop()
+
+
+def test_it_can_be_stopped_by_another_thread_than_started_it(home: Home, fake: FakePrograms) -> None:
+    daemon = LearningDaemon(home, Settings())
+    daemon.start()
+    thread = threading.Thread(target=daemon.stop)
+    thread.start()
+    thread.join()
+    again = LearningDaemon(home, Settings())
+    again.start()
+    again.stop()
+
+
+def test_a_home_that_cannot_be_made_is_an_error_and_leaves_no_lock(tmp_path: Path, fake: FakePrograms) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        LearningDaemon(tmp_path / "file" / "home", Settings()).start()
+
+
+def test_a_broken_database_is_an_error_and_leaves_no_lock(home: Home, fake: FakePrograms) -> None:
+    home.database.write_bytes(b"no database " * 100)
+    with pytest.raises(StoreError):
+        LearningDaemon(home, Settings()).start()
+    assert owner(home) is None
+
+
+def test_the_status_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(AtlesError, match="holds no ATLES data"):
+        home_status(Home(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_originals_functions(home: Home, fake: FakePrograms) -> None:
+    assert atles.start_daemon is start_daemon
+    try:
+        daemon = start_daemon(home)
+        assert get_daemon() is daemon and daemon.is_running
+        assert get_daemon_status()["is_running"] is True
+    finally:
+        stop_daemon()
+    assert get_daemon_status(home)["is_running"] is False
+    stop_daemon()
+
+
+def test_a_stop_does_not_wait_for_what_is_not_due(home: Home, fake: FakePrograms) -> None:
+    daemon = LearningDaemon(home, Settings())
+    daemon.start()
+    began = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - began < 3
