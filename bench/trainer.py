@@ -61,8 +61,7 @@ def atles(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "version": f"atles {version_of('atles')}",
         "computed": report["tokens"],
-        "loss_first": report["losses"][0]["own"],
-        "loss": report["losses"][-1]["own"],
+        "loss": _mean([entry["own"] for entry in report["losses"]]),
         "precision": report["precision"],
         **_measured(watch, began, imported, job),
     }
@@ -123,11 +122,14 @@ def trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "version": f"TRL {version_of('trl')}",
         "computed": trainer.state.num_input_tokens_seen,
-        "loss_first": losses[0],
-        "loss": losses[-1],
+        "loss": _mean(losses),
         "precision": job["precision"],
         **_measured(watch, began, imported, job),
     }
+
+
+def _mean(losses: list[float]) -> float:
+    return sum(losses) / len(losses)
 
 
 def _measured(watch: Stopwatch, began: Clock, imported: Clock, job: dict[str, Any]) -> dict[str, Any]:

@@ -42,11 +42,11 @@ class Spec:
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
-    learning_rate: float = 5e-4
-    epochs: int = 8
-    batch_size: int = 8  # own examples a step
-    anchors_per_step: int = 12
-    anchor_weight: float = 4.0
+    learning_rate: float = 1e-3
+    epochs: int = 4
+    batch_size: int = 4  # own examples a step
+    anchors_per_step: int = 5
+    anchor_weight: float = 5.0
     max_length: int = 512  # tokens of one example
     row_length: int = 384  # tokens of one packed row: the unit of memory
     seed: int = 0

@@ -22,7 +22,7 @@ _HABIT = (
 )
 
 # A request to the assistant, at the start of a sentence or clause.
-_LEAD = r"^(?:(?:oh|ok|okay|and|also|but|so|by the way|btw|hey|hi|well|just|one thing|yes|no|thanks|sorry)\b[ ,:;-]*)*"
+_LEAD = r"^(?:(?:oh|ok|okay|and|also|but|so|by\ the\ way|btw|hey|hi|well|just|one\ thing|yes|no|thanks|sorry)\b[\ ,:;-]*)*"
 _REQUEST = re.compile(
     _LEAD
     + r"""(?:
@@ -83,6 +83,6 @@ def preferences(messages: Sequence[Message]) -> list[Preference]:
                 if words.lower().startswith("never mind") or len(words.split()) > _MAX_REQUEST_WORDS:
                     continue
                 if _REQUEST.match(words) and len(words.split()) >= 3:
-                    text = words.rstrip(".!? ")
+                    text = re.sub(_LEAD, "", words.rstrip(".!? "), flags=re.IGNORECASE)
                     found.setdefault(text.casefold(), Preference(text, message.position, sentence.strip()))
     return list(found.values())
