@@ -175,7 +175,8 @@ class Recalled:
 class Example:
     """One thing to learn: a conversation whose last message is the answer.
 
-    `kind` is `pair` (the question alone), `chat` (with the conversation before it) or `correction`.
+    `kind` is `pair` (the question alone), `chat` (with the conversation before it), `correction`, or `restated` (a
+    plain fact, asked for directly).
     """
 
     session_id: str

@@ -1,6 +1,6 @@
 """Runs the benchmarks, all or the named ones, and prints a table of each.
 
-    python -m bench                                  all of them: about 15 minutes on 2 cores
+    python -m bench                                  all of them: about 20 minutes on 2 cores
     python -m bench import daemon --json figures.json
 
 Exit code 1 if a target is missed or a benchmark could not run.

@@ -2,8 +2,8 @@
 
     python -m bench daemon [--seconds 60] [--sessions 1000] [--sessions-from FILE]
 
-A real `atles run` process without training, on a fresh home in a temporary folder, watched from outside: /proc for its memory
-and its CPU clock, a connection to its database for what it has stored. Needs Linux.
+A real `atles run` process without training, on a fresh home in a temporary folder, watched from outside: /proc for
+its memory, its CPU clock, a connection to its database for what it has stored. Needs Linux.
 """
 
 import argparse
@@ -31,10 +31,10 @@ GIVE_UP_SECONDS = 600.0
 
 
 def add_arguments(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument("--seconds", type=float, default=60, help="how long the daemon is watched at rest [%(default)g]")
+    parser.add_argument("--seconds", type=float, default=60, help="how long it is watched at rest [%(default)g]")
     parser.add_argument("--sessions", type=int, default=1000, help="sessions dropped at once [%(default)s]")
     parser.add_argument(
-        "--sessions-from", type=Path, default=sessions.TOPICAL_CHAT, metavar="FILE", help="Topical-Chat JSON [%(default)s]"
+        "--sessions-from", type=Path, default=sessions.TOPICAL_CHAT, metavar="FILE", help="Topical-Chat [%(default)s]"
     )
 
 
@@ -82,7 +82,7 @@ def one_by_one(daemon: "Daemon", made: list[dict[str, Any]]) -> list[Figure]:
         Figure("file closed -> queued, p50", percentile(latencies, 0.5), "ms", NOTICE_TARGET_MS, "atles 1.0: 2,800 ms"),
         Figure("file closed -> queued, p95", percentile(latencies, 0.95), "ms", note="from the rename to the commit"),
         Figure("file closed -> queued, max", max(latencies), "ms", note=f"n={len(made)}"),
-        Figure("CPU per session, one by one", spent, "CPU-ms", note="memory, data, log and files; a new one every 0.25 s"),
+        Figure("CPU per session, one by one", spent, "CPU-ms", note="all steps and files; a new one every 0.25 s"),
     ]
 
 

@@ -91,7 +91,9 @@ def table(title: str, figures: Iterable[Figure]) -> str:
 
 def shown(value: float) -> str:
     """Three digits that count, never in powers of ten."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.4f}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.4f}"
 
 
 def say(text: str) -> None:

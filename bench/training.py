@@ -1,10 +1,10 @@
 """What training costs: tokens per second, CPU, memory and start of atles.ml.train beside TRL's SFTTrainer.
 
-    python -m bench training [--steps 10] [--repeats 3]
+    python -m bench training [--steps 10] [--repeats 2]
 
-The same examples (of examples/sessions), batch size, steps, LoRA rank and targets, precision and threads; the loss on the answers
-alone in both; anchors off in the line to compare, on in the one to know. Each run is a process of its own, in
-turning order. The programs that run are in trainer.py.
+The same examples (of examples/sessions), batch size, steps, LoRA rank and targets, precision and threads; the loss on
+the answers alone in both; anchors off in the line to compare, on in the one to know. Each run is a process of its
+own, in turning order. The programs that run are in trainer.py.
 """
 
 import argparse
@@ -30,10 +30,10 @@ OURS, TRL, ANCHORED = "atles", "trl", "atles, anchors"
 def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--steps", type=int, default=10, help="optimizer steps of a run [%(default)s]")
     parser.add_argument("--batch", type=int, default=6, help="examples a step [%(default)s]")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each kind [%(default)s]")
+    parser.add_argument("--repeats", type=int, default=2, help="runs of each kind [%(default)s]")
     parser.add_argument("--threads", type=int, default=1, help="torch threads of both [%(default)s]")
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16, the same in both [%(default)s]")
-    parser.add_argument("--models", type=Path, metavar="DIR", help="the converted base model is there or comes there [temporary]")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="keep the base model there [temporary]")
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
@@ -74,25 +74,31 @@ def measure(options: argparse.Namespace) -> list[Figure]:
 def figures(runs: dict[str, list[dict[str, Any]]], setting: str) -> list[Figure]:
     found = []
     middle = {kind: {key: _median(kind_runs, key) for key in _NUMBERS} for kind, kind_runs in runs.items()}
-    for kind, value in middle.items():
-        version = runs[kind][0]["version"]
-        found += [
-            Figure(f"{kind}: tokens per second", value["tokens"] / value["seconds"], "tokens/s", note=f"{version}; {setting}"),
-            Figure(f"{kind}: tokens per CPU second", value["tokens"] / value["cpu_seconds"], "tokens/s", note="of the examples, no padding"),
-            Figure(f"{kind}: training", value["seconds"], "s", note=f"{value['cpu_seconds']:.1f} CPU-s"),
-            Figure(f"{kind}: tokens through the model", value["computed"], "tokens", note=f"for {value['tokens']:.0f} of the examples"),
-            Figure(f"{kind}: peak RSS", value["peak_mb"], "MB"),
-            Figure(f"{kind}: imports", value["import_seconds"], "s", note=f"{value['import_cpu_seconds']:.1f} CPU-s"),
-            Figure(f"{kind}: whole process", value["process_cpu_seconds"], "CPU-s", note="imports, loading, training, saving"),
-            Figure(f"{kind}: loss, mean of the steps", value["loss"], "nats/token", note="that both learn; each in its own order"),
-        ]  # fmt: skip
-    ours, trl = middle[OURS], middle[TRL]
-    return found + [
-        Figure("speed, atles : TRL, CPU time", trl["cpu_seconds"] / ours["cpu_seconds"], "times", note="the same tokens learned"),
-        Figure("speed, atles : TRL, wall", trl["seconds"] / ours["seconds"], "times"),
-        Figure("memory, atles : TRL", ours["peak_mb"] / trl["peak_mb"], "times"),
-        Figure("price of the anchors, CPU time", middle[ANCHORED]["cpu_seconds"] / ours["cpu_seconds"], "times"),
-    ]  # fmt: skip
+    for kind, it in middle.items():
+        tokens, version = it["tokens"], runs[kind][0]["version"]
+        rows = (
+            ("tokens per second", tokens / it["seconds"], "tokens/s", f"{version}; {setting}"),
+            ("tokens per CPU second", tokens / it["cpu_seconds"], "tokens/s", "of the examples, no padding"),
+            ("training", it["seconds"], "s", f"{it['cpu_seconds']:.1f} CPU-s"),
+            ("tokens through the model", it["computed"], "tokens", f"for {tokens:.0f} of the examples"),
+            ("peak RSS", it["peak_mb"], "MB", ""),
+            ("imports", it["import_seconds"], "s", f"{it['import_cpu_seconds']:.1f} CPU-s"),
+            ("whole process", it["process_cpu_seconds"], "CPU-s", "imports, loading, training, saving"),
+            ("loss, mean of the steps", it["loss"], "nats/token", "to see that both learn; each in its own order"),
+        )
+        found += [Figure(f"{kind}: {name}", value, unit, note=note) for name, value, unit, note in rows]
+    ours, trl, anchored = middle[OURS], middle[TRL], middle[ANCHORED]
+    rows = (
+        (
+            "speed, atles : TRL, CPU time",
+            trl["cpu_seconds"] / ours["cpu_seconds"],
+            "on the same tokens; above 1: faster",
+        ),
+        ("speed, atles : TRL, wall", trl["seconds"] / ours["seconds"], ""),
+        ("peak RSS, atles : TRL", ours["peak_mb"] / trl["peak_mb"], "below 1: less"),
+        ("price of the anchors, CPU time", anchored["cpu_seconds"] / ours["cpu_seconds"], "atles with them : without"),
+    )
+    return [*found, *(Figure(name, value, "times", note=note) for name, value, note in rows)]
 
 
 _NUMBERS = (
@@ -147,7 +153,7 @@ def install() -> None:
     """TRL and what it needs, into the virtual environment that runs this; elsewhere, say what is missing."""
     if all(importlib.util.find_spec(name) for name in ("trl", "datasets")):
         return
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(REQUIREMENTS)]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS)]
     words = " ".join(command)
     if sys.prefix == sys.base_prefix:
         raise RuntimeError(f"TRL is not installed; in a virtual environment, run: {words}")

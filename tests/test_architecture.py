@@ -26,7 +26,9 @@ def test_a_daemon_that_has_learned_never_imported_what_is_heavy(learned: Learned
 def test_nor_did_it_load_a_library_of_theirs(learned: Learned) -> None:
     mapped = {line.split()[-1] for line in learned.mapped.splitlines() if "/" in line}
     assert any("sqlite3" in path for path in mapped), "the list is of the right process"
-    assert not {path for path in mapped if re.search(r"/(torch|numpy|tokenizers|safetensors)[/.]|libtorch|libgomp|mkl", path)}
+    assert not {
+        path for path in mapped if re.search(r"/(torch|numpy|tokenizers|safetensors)[/.]|libtorch|libgomp|mkl", path)
+    }
 
 
 def test_it_is_light(learned: Learned) -> None:

@@ -122,7 +122,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes, words: 
 
 
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no config file .*none.toml"):
+    with pytest.raises(ConfigError, match=r"there is no config file .*none\.toml"):
         load_settings(Home(tmp_path), file=tmp_path / "none.toml", environment={})
 
 

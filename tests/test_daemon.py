@@ -104,9 +104,7 @@ def test_two_daemons_on_one_home(daemon: LearningDaemon, home: Home) -> None:
     assert daemon.get_status()["is_running"]
 
 
-def test_asking_for_the_status_does_not_keep_a_daemon_from_starting(
-    home: Home, fake: FakePrograms
-) -> None:
+def test_asking_for_the_status_does_not_keep_a_daemon_from_starting(home: Home, fake: FakePrograms) -> None:
     """`atles status` holds the lock for a moment to see whether it is free."""
     asking = FileLock(home.lock, thread_local=False)
     asking.acquire()

@@ -20,7 +20,21 @@ def test_a_safe_id_is_its_own_file_name(session_id: str) -> None:
 
 @pytest.mark.parametrize(
     "session_id",
-    ["../../etc/passwd", "a/b", "..", ".hidden", "a..b", "nul\0", "x" * 300, "", "naïve", "\ud83d", "-rf", "a\n", "con:"],
+    [
+        "../../etc/passwd",
+        "a/b",
+        "..",
+        ".hidden",
+        "a..b",
+        "nul\0",
+        "x" * 300,
+        "",
+        "naïve",
+        "\ud83d",
+        "-rf",
+        "a\n",
+        "con:",
+    ],
 )
 def test_any_other_id_gets_a_safe_name(session_id: str) -> None:
     name = file_name(session_id)
@@ -48,9 +62,7 @@ def test_the_home_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tm
     assert Home().root == tmp_path
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_rubbish(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     write_atomic(path, "old")
 

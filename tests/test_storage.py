@@ -53,7 +53,9 @@ def test_the_folders(learned: Learned) -> None:
 
 def test_the_sessions_lie_in_processed(learned: Learned) -> None:
     processed = learned.home.root / "learning_daemon" / "sessions" / "processed"
-    assert sorted(file.name for file in processed.iterdir()) == [f"completed_{name}.json" for name in sorted(names(learned))]
+    assert sorted(file.name for file in processed.iterdir()) == [
+        f"completed_{name}.json" for name in sorted(names(learned))
+    ]
 
 
 def test_the_table_of_memories(learned: Learned) -> None:

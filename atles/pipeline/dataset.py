@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atles.layout import write_atomic
+from atles.pipeline.restate import restate
 from atles.records import Dataset, Example, Message, Session, content_id
 
 _HISTORY_TURNS = 3  # of the conversation so far; more costs training time and teaches little
@@ -37,7 +38,8 @@ _CORRECTION = re.compile(
 # A sentence at a time, and none that is longer than an apology is: the time stays linear in the text's length.
 _APOLOGY = re.compile(
     r"""^(?:[^.!?]{0,200}\b(?:sorry|apolog\w+|my\ mistake|my\ bad|you(?:'re|\ are)\ (?:right|absolutely|correct)|
-    thanks?\ (?:you\ )?for\ (?:the|that|correcting|letting|setting)|good\ catch|i\ stand\ corrected)\b[^.!?]{0,200}[.!?]+\s*)+""",
+    thanks?\ (?:you\ )?for\ (?:the|that|correcting|letting|setting)|good\ catch|i\ stand\ corrected)\b
+    [^.!?]{0,200}[.!?]+\s*)+""",
     re.IGNORECASE | re.VERBOSE,
 )
 # A question that begins like this and is short makes no sense without what was said before it.
@@ -102,7 +104,8 @@ def _stems(text: str) -> set[str]:
 
 
 def build_examples(session: Session) -> list[Example]:
-    """The session's examples: each learned answer after its question alone, and after the conversation so far."""
+    """The session's examples: each learned answer after its question alone, and after the conversation so far; and
+    the plain facts in both, asked for directly (see `restate`)."""
     system = [
         {"role": "system", "content": message.text.strip()}
         for message in session.messages
@@ -118,10 +121,13 @@ def build_examples(session: Session) -> list[Example]:
                 forms.append(("correction" if turn.correction else "pair", exchange))
             if history or system:
                 forms.append(("chat", [*system, *history[-2 * _HISTORY_TURNS :], *exchange]))
+            forms += [
+                ("restated", [{"role": "user", "content": ask}, {"role": "assistant", "content": answer}])
+                for ask, answer in restate(turn.question) + restate(turn.answer)
+            ]
             for kind, messages in forms:
-                example = Example(
-                    session.session_id, turn.message_id, kind, turn.question, turn.answer, tuple(messages)
-                )
+                ask, answer = messages[-2]["content"], messages[-1]["content"]
+                example = Example(session.session_id, turn.message_id, kind, ask, answer, tuple(messages))
                 examples[example.id] = example
         history += exchange
     return list(examples.values())
@@ -133,7 +139,7 @@ def _leans(question: str) -> bool:
 
 def write_session_files(session: Session, examples: Sequence[Example], seed_file: Path, chat_file: Path) -> None:
     """The seed's JSONL (one line per answer) and its twin in the chat format of TRL and OpenAI fine-tuning."""
-    by_answer = {example.message_id: example for example in examples}
+    by_answer = {(example.message_id, example.instruction): example for example in examples}
     _write_jsonl(
         seed_file,
         (
@@ -152,7 +158,8 @@ def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example])
     once, and what is trained on is not held out, whatever session it came from.
     The same examples give the same dataset, which is then not written again.
     """
-    train, heldout = _once_each(train), _once_each(heldout)
+    # What people really said decides whether an adapter is better, not our templates.
+    train, heldout = _once_each(train), _once_each([example for example in heldout if example.kind != "restated"])
     taught = {(example.instruction, example.output) for example in train}
     heldout = [example for example in heldout if (example.instruction, example.output) not in taught]
     dataset_id = content_id(sorted(example.id for example in train), sorted(example.id for example in heldout))
@@ -188,9 +195,15 @@ def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example])
 
 
 def _once_each(examples: Sequence[Example]) -> list[Example]:
-    """One form of each answer, the pair or correction if there is one; and one of each that say the same."""
+    """One form of each answer, the pair or correction if there is one; and one of each that say the same.
+
+    Of a fact that was restated in several sessions the latest counts: people move, and change their minds.
+    """
     chosen: dict[tuple[str, str], Example] = {}
     for example in examples:
+        if example.kind == "restated":
+            chosen["restated", example.instruction] = example
+            continue
         answer = (example.session_id, example.message_id)
         if answer not in chosen or chosen[answer].kind == "chat":
             chosen[answer] = example

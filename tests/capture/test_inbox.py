@@ -1,4 +1,4 @@
-"""The sessions/ folder: what is taken, what is set aside and why, and what happens when the disk does not play along."""
+"""The sessions/ folder: what is taken, what is set aside and why, and what happens on a disk that fails."""
 
 import json
 import os
@@ -80,9 +80,7 @@ def test_a_session_is_stored_queued_and_moved(inbox: Inbox, home: Home, store: S
     assert inbox.take(path) is None, "an event that comes late"
 
 
-def test_the_same_again_is_moved_beside_the_first_and_not_queued(
-    inbox: Inbox, home: Home, queue: LeaseQueue
-) -> None:
+def test_the_same_again_is_moved_beside_the_first_and_not_queued(inbox: Inbox, home: Home, queue: LeaseQueue) -> None:
     inbox.take(drop(home, chat(1)))
     assert inbox.take(drop(home, chat(1))) is Arrival.SAME
     assert len(queue.open()) == 1

@@ -90,7 +90,9 @@ def test_what_only_sounds_like_a_correction_is_none(reply: str) -> None:
 
 def test_corrected_twice_the_last_answer_is_learned() -> None:
     found = turns(
-        messages("u: When?", "a: Monday.", "u: No, Tuesday!", "a: Tuesday then", "u: No, Wednesday", "a: It's Wednesday")
+        messages(
+            "u: When?", "a: Monday.", "u: No, Tuesday!", "a: Tuesday then", "u: No, Wednesday", "a: It's Wednesday"
+        )
     )
     assert [(turn.question, turn.answer) for turn in found] == [("When?", "It's Wednesday")]
 
@@ -148,8 +150,12 @@ def test_a_system_message_is_context_and_the_history_is_short() -> None:
     ]
 
 
-_WORDS = st.sampled_from(["", "No, that is wrong", "Hi", "ok", "It is Thursday", "Sorry! Thursday", "漢", "\ud83d", "No"])
-_MESSAGE = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system", "tool", "x"]), "content": _WORDS})
+_WORDS = st.sampled_from(
+    ["", "No, that is wrong", "Hi", "ok", "It is Thursday", "Sorry! Thursday", "漢", "\ud83d", "No"]
+)
+_MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "system", "tool", "x"]), "content": _WORDS}
+)
 
 
 @given(st.lists(_MESSAGE, max_size=12))
@@ -203,7 +209,12 @@ def test_an_answer_is_trained_on_once_after_its_question_alone_where_that_stands
 
 def test_what_two_sessions_say_alike_is_trained_on_once_and_never_held_out(tmp_path: Path) -> None:
     train = [example("a", "Q", "A"), example("b", "Q", "A"), example("b", "P", "B")]
-    heldout = [example("c", "Q", "A"), example("c", "Q", "A", "x", "y"), example("c", "new", "N"), example("d", "new", "N")]
+    heldout = [
+        example("c", "Q", "A"),
+        example("c", "Q", "A", "x", "y"),
+        example("c", "new", "N"),
+        example("d", "new", "N"),
+    ]
     made = snapshot(tmp_path, train, heldout)
     assert (made.train_examples, made.heldout_examples) == (2, 1)
     lines = (Path(made.path) / "heldout.jsonl").read_text().splitlines()
@@ -252,7 +263,9 @@ def test_the_demos_sessions_give_enough_to_learn_and_to_judge() -> None:
 
 @pytest.mark.parametrize("words", ["sorry ", "x sorry, ", "thanks for the ", "no, ", "a"], ids=str.strip)
 def test_a_long_and_strange_answer_is_read_in_a_moment(words: str) -> None:
-    said = messages("u: Q", "a: A", f"u: {words * 50_000}", f"a: {words * 50_000}", "u: No, Thursday", f"a: {words * 50_000}")
+    said = messages(
+        "u: Q", "a: A", f"u: {words * 50_000}", f"a: {words * 50_000}", "u: No, Thursday", f"a: {words * 50_000}"
+    )
     began = time.process_time()
     turns(said)
     assert time.process_time() - began < 2.0

@@ -21,7 +21,8 @@ def found(text: str) -> list[str]:
         "I want you to call me Sam", "I hate it when you use bullet points", "I don't like your long answers",
         "Don't mention my age again", "stop using my full name please", "Call me Doctor Reed",
         "Can you please keep it short", "keep your answers under three sentences", "Please keep it simple",
-        "could you always show the source?", "would you never say sorry?", "Please avoid jargon", "pls use bullet points",
+        "could you always show the source?", "would you never say sorry?", "Please avoid jargon",
+        "pls use bullet points",
         "hey, always reply in German", "Also, never suggest meat", "I need you to be blunt with me",
         "i would rather have a list than prose",
     ],
@@ -34,14 +35,36 @@ def test_a_request_is_a_preference(request_: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "I always have tea at four", "He always says that", "She never liked sushi", "My uncle always kept bees",
-        "Always been like that", "Never heard of it", "never mind", "Never mind, I found it", "Always?", "Never again!",
-        "never had a dog", "Always the same with them", "Never thought so", "Do you always answer that fast?",
-        "Why do you never sleep?", "Should I always water it in the evening?", "Is it true that cats always land well?",
-        "My doctor told me to please keep walking", "They prefer the blue one", "Would you prefer tea?",
-        "What should I call my boat?", "The manual says: never open the lid", '"Please don\'t feed the ducks" it said',
-        "The sign said please do not touch", "It always rains here", "Thanks, that helps a lot", "Please", "always",
-        "What is the capital of Japan?", "I like jazz",
+        "I always have tea at four",
+        "He always says that",
+        "She never liked sushi",
+        "My uncle always kept bees",
+        "Always been like that",
+        "Never heard of it",
+        "never mind",
+        "Never mind, I found it",
+        "Always?",
+        "Never again!",
+        "never had a dog",
+        "Always the same with them",
+        "Never thought so",
+        "Do you always answer that fast?",
+        "Why do you never sleep?",
+        "Should I always water it in the evening?",
+        "Is it true that cats always land well?",
+        "My doctor told me to please keep walking",
+        "They prefer the blue one",
+        "Would you prefer tea?",
+        "What should I call my boat?",
+        "The manual says: never open the lid",
+        '"Please don\'t feed the ducks" it said',
+        "The sign said please do not touch",
+        "It always rains here",
+        "Thanks, that helps a lot",
+        "Please",
+        "always",
+        "What is the capital of Japan?",
+        "I like jazz",
     ],
 )
 def test_a_habit_a_question_or_another_persons_wish_is_none(text: str) -> None:
@@ -58,7 +81,7 @@ def test_it_is_known_where_it_was_said_and_each_is_kept_once() -> None:
 
 
 def test_a_request_in_the_middle_of_a_sentence_is_found() -> None:
-    assert found("thanks for that list, but please don't use emoji") == ["but please don't use emoji"]
+    assert found("thanks for that list, but please don't use emoji") == ["please don't use emoji"]
     assert found("I eat no meat; never suggest chicken! ok?") == ["never suggest chicken"]
 
 

@@ -34,7 +34,7 @@ def report(base: Score, candidate: Score, active: Score | None = None) -> EvalRe
         (score(3.0), score(2.969), None, True, "It learned"),
         (score(3.0), score(2.98), None, False, "did not learn enough"),
         (score(3.0), score(3.1), None, False, "did not learn enough"),
-        (score(3.0), score(2.5), score(2.0), False, "2.000 -> 2.500 nats a token on 4 unseen examples, against the active"),
+        (score(3.0), score(2.5), score(2.0), False, "2.500 nats a token on 4 unseen examples, against the active"),
         (score(2.0), score(2.2), score(2.5), False, "against the base"),  # the active one is worse than the base
         (score(3.0), score(2.0, right=8), None, False, "It forgot too much: it kept 8 of the 10"),
         (score(3.0), score(2.0, right=0), None, False, "(0%; 90% are needed)"),

@@ -83,7 +83,9 @@ def test_the_training_read_what_the_lineage_says_and_nothing_held_out(pipeline: 
     lineage = json.loads((Path(adapter.path) / "lineage.json").read_text())
     learned = {row["example_id"]: row["message_id"] for row in lineage["examples"]}
     assert set(trained) <= set(learned)
-    assert sorted(learned[key] for key in trained) == sorted(set(learned.values())), "each answer once"
+    kinds = {row["example_id"]: row["kind"] for row in lineage["examples"]}
+    answers = [learned[key] for key in trained if kinds[key] != "restated"]
+    assert sorted(answers) == sorted(set(learned.values())), "each answer once"
     assert trained and judged and not set(trained) & set(judged)
     assert not set(lineage["sessions"]) & set(lineage["heldout_sessions"])
     assert not any(messages in list(trained.values()) for messages in judged.values())
@@ -164,7 +166,9 @@ def test_a_session_that_grew_brings_only_its_new_examples(pipeline: Pipeline, ho
     pipeline.arrive(*(chat(number) for number in range(1, 14)))
     pipeline.work_off()
     longer = chat(1)
-    longer["messages"] += document("x", "u: Who owns the boat number 1?", "a: Boat number 1 belongs to Ada.")["messages"]
+    longer["messages"] += document("x", "u: Who owns the boat number 1?", "a: Boat number 1 belongs to Ada.")[
+        "messages"
+    ]
     assert pipeline.arrive(longer) == [Arrival.GROWN]
     pipeline.work_off()
     assert pipeline.store.examples.count_new() == 2, "the question alone, and within its conversation"
@@ -187,12 +191,13 @@ def test_the_same_session_again_is_not_learned_again(pipeline: Pipeline, home: H
     assert len(lines(home.master_log)) == 1 and len(list(home.processed.iterdir())) == 2
 
 
-def test_a_session_that_grew_before_it_was_learned_is_learned_once(pipeline: Pipeline) -> None:
+def test_a_session_that_grew_before_it_was_learned_is_learned_once(pipeline: Pipeline, home: Home) -> None:
     longer = chat(1)
     pipeline.arrive({**longer, "messages": longer["messages"][:2]}, longer)
     assert len(pipeline.queue.open()) == 2
     pipeline.work_off()
-    assert [entry["revision"] for entry in pipeline.store.logs.of_session("session_001")] == [2]
+    assert [line["revision"] for line in lines(home.master_log)] == [2]
+    assert pipeline.store.logs.steps("session_001", 1) == {}, "the shorter one was passed over"
     assert pipeline.queue.dead() == []
 
 
@@ -204,7 +209,8 @@ def test_a_correction_that_comes_later_takes_the_wrong_answer_back(pipeline: Pip
     pipeline.now += 60
     pipeline.arrive({**wrong, "messages": wrong["messages"] + right})
     pipeline.work_off()
-    assert [e.output for e in pipeline.store.examples.of_split(Split.TRAIN)] == ["Choir is on Thursday."]
+    outputs = {example.output for example in pipeline.store.examples.of_split(Split.TRAIN)}
+    assert outputs == {"Choir is on Thursday.", "Your choir is on Thursday."}
     assert not [file for file in home.training_data.rglob("*.jsonl") if "Monday" in file.read_text()]
 
 
@@ -346,15 +352,17 @@ def test_a_training_that_cannot_be_done_is_set_aside_and_every_session_says_so(
     assert dead.kind == Step.TRAIN and words in dead.error
     assert pipeline.store.adapters.list() == [] and pipeline.store.adapters.active()[1] == ""
     entry = pipeline.log("session_001")
-    assert len(entry["errors"]) == 1 and entry["errors"][0].startswith("train: ProgramFailed") and words in entry["errors"][0]
+    assert (
+        len(entry["errors"]) == 1
+        and entry["errors"][0].startswith("train: ProgramFailed")
+        and words in entry["errors"][0]
+    )
     assert entry["training"] == "did not take part: the training failed; its examples wait for the next one"
     assert pipeline.log("session_003")["errors"] == [], "a held-out session waited for no training"
     assert len(lines(home.master_log)) == 13
 
 
-def test_what_a_failed_training_would_have_learned_the_next_one_learns(
-    pipeline: Pipeline, fake: FakePrograms
-) -> None:
+def test_what_a_failed_training_would_have_learned_the_next_one_learns(pipeline: Pipeline, fake: FakePrograms) -> None:
     fake.modes("train", "nan_loss", "ok")
     thirteen(pipeline)
     pipeline.arrive(chat(14))

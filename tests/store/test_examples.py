@@ -8,7 +8,7 @@ from atles.errors import AtlesError, UnknownAdapter
 from atles.pipeline.dataset import build_examples
 from atles.records import Adapter, AdapterState, Dataset, Example, Session, Split, Verdict
 from atles.store import Store
-from tests.samples import chat, session
+from tests.samples import chat
 
 # What `atles.store.adapters.BASE` is in the database.
 BASE = ""

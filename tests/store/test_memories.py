@@ -70,7 +70,8 @@ def test_the_best_message_comes_first(memory: MemoryProcessor, question: str, fo
     [
         "", " ", "?!", "🤖", '"', '"bees', "bees*", "*", "NEAR(bees odette, 2)", "NEAR", "bees AND", "NOT bees", "OR",
         "body: bees", "previous:bees", "-bees", "^bees", "(bees", "bees)", "bees + odette", "a\0b bees", "\ud83d bees",
-        "bees' -- ;drop table sessions", "{bees}", "https://example.org/?q=bees&x=%20", "\n\t", "İı ß ﬁ", "nothing like it",
+        "bees' -- ;drop table sessions", "{bees}", "https://example.org/?q=bees&x=%20", "\n\t", "İı ß ﬁ",
+        "nothing like it",
         "bees " * 5_000, " ".join(f"word{n}" for n in range(5_000)),
     ],
     ids=lambda text: ascii(text[:20]),

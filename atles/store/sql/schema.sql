@@ -41,7 +41,7 @@ create table examples (
     id           text primary key,           -- hashes session, kind and messages
     session_id   text not null references sessions on delete cascade,
     message_id   text not null,              -- the message whose words are the answer
-    kind         text not null check (kind in ('pair', 'chat', 'correction')),
+    kind         text not null check (kind in ('pair', 'chat', 'correction', 'restated')),
     instruction  text not null,
     output       text not null,
     messages     text not null,              -- JSON array, chat format
