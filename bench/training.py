@@ -84,7 +84,7 @@ def figures(runs: dict[str, list[dict[str, Any]]], setting: str) -> list[Figure]
             ("peak RSS", it["peak_mb"], "MB", ""),
             ("imports", it["import_seconds"], "s", f"{it['import_cpu_seconds']:.1f} CPU-s"),
             ("whole process", it["process_cpu_seconds"], "CPU-s", "imports, loading, training, saving"),
-            ("loss, mean of the steps", it["loss"], "nats/token", "to see that both learn; each in its own order"),
+            ("loss, mean of the steps", it["loss"], "nats/token", "to see that both learn; not comparable"),
         )
         found += [Figure(f"{kind}: {name}", value, unit, note=note) for name, value, unit, note in rows]
     ours, trl, anchored = middle[OURS], middle[TRL], middle[ANCHORED]
