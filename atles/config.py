@@ -47,7 +47,7 @@ class ModelSettings:
 @dataclass(frozen=True)
 class MemorySettings:
     topics: int = _setting(8, "key phrases kept per session")
-    recall: int = _setting(4, "remembered messages put before a question")
+    recall: int = _setting(5, "remembered messages put before a question")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Knows signals. `run` draws nothing and so never imports rich: what it imports st
 """
 
 import os
-import queue
 import signal
 import sys
 import time
@@ -35,16 +34,19 @@ def run(scope: Scope, quiet: bool) -> None:
       atles run
       atles run --set train.enabled=false       memory only
     """
-    # A queue, because its `put` is the one that a signal handler may call.
-    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    # A pipe, which the signal itself writes to: a signal that comes just before the wait is not lost.
+    # A Python handler would run only when the wait is over.
+    arrived, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda caught, _: signals.put(caught))
+        signal.signal(number, lambda caught, _: None)
     daemon = LearningDaemon(scope.home, scope.settings(), console=not quiet)
     daemon.start()
     # `atles start` waits for this line.
     click.echo(f"ATLES runs on {daemon.home.root.resolve()} (pid {os.getpid()})")
-    signals.get()
-    signal.signal(signal.SIGINT, lambda caught, _: os._exit(128 + caught))
+    os.read(arrived, 1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     daemon.stop()
 
 

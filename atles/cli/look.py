@@ -60,7 +60,7 @@ def _watch(look: Callable[[], dict[str, Any]]) -> None:
         refresh_per_second=2,
     ):
         while True:
-            time.sleep(3600)
+            time.sleep(1)
 
 
 def status_view(seen: dict[str, Any]) -> "Iterator[RenderableType]":

@@ -64,7 +64,17 @@ class Turn:
 
 def turns(messages: Sequence[Message]) -> list[Turn]:
     """The conversation as questions and the answers that stood, by the rules above."""
+    return _read(messages)[0]
+
+
+def rejected_answers(messages: Sequence[Message]) -> list[str]:
+    """The ids of the answers that the user corrected."""
+    return _read(messages)[1]
+
+
+def _read(messages: Sequence[Message]) -> tuple[list[Turn], list[str]]:
     found: list[Turn] = []
+    rejected: list[str] = []
     question: list[str] = []
     rests_on_tool = False
     for message in messages:
@@ -78,24 +88,25 @@ def turns(messages: Sequence[Message]) -> list[Turn]:
             if question:
                 stuck = bool(found) and found[-1].answer == text
                 turn = Turn("\n\n".join(question), text, message.id, learned=not (rests_on_tool or stuck))
-                _append(found, turn)
+                if found and _CORRECTION.match(turn.question):
+                    rejected.append(found[-1].message_id)
+                    found[-1:] = _corrected(found[-1], turn)
+                else:
+                    found.append(turn)
                 question = []
             elif found:
                 last = found[-1]
                 learned = last.learned and not rests_on_tool
                 found[-1] = replace(last, answer=text, message_id=message.id, learned=learned)
-    return found
+    return found, rejected
 
 
-def _append(found: list[Turn], turn: Turn) -> None:
-    if not (found and _CORRECTION.match(turn.question)):
-        found.append(turn)
-        return
-    rejected = found.pop()
-    answer = _APOLOGY.sub("", turn.answer).strip()
-    if _stems(turn.question) & _stems(answer):
-        found.append(Turn(rejected.question, answer, turn.message_id, learned=True, correction=True))
-    # Otherwise the reply does not hold the right answer ("Oh, sorry!"), and there is nothing to learn.
+def _corrected(rejected: Turn, correction: Turn) -> list[Turn]:
+    """The question with the right answer, if the reply to the correction holds one ("Oh, sorry!" does not)."""
+    answer = _APOLOGY.sub("", correction.answer).strip()
+    if not _stems(correction.question) & _stems(answer):
+        return []
+    return [Turn(rejected.question, answer, correction.message_id, learned=True, correction=True)]
 
 
 def _stems(text: str) -> set[str]:

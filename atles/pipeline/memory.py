@@ -7,6 +7,7 @@ from typing import Any
 
 from atles.layout import Home
 from atles.pipeline import extract
+from atles.pipeline.dataset import rejected_answers
 from atles.records import Message, Preference, Recalled, Session, Topic
 from atles.store import Store
 
@@ -68,7 +69,7 @@ class MemoryProcessor:
         with self.store.transaction():
             # In the pipeline the session is stored already; a library user hands it over here.
             self.store.sessions.add(session, self._heldout_every)
-            return self.store.memories.put(session, topics, preferences)
+            return self.store.memories.put(session, topics, preferences, rejected_answers(session.messages))
 
     def recall(self, query: str, k: int = 4) -> list[Recalled]:
         """The `k` stored messages that bear most on the query, best first; none if nothing does.

@@ -16,10 +16,17 @@ class Memories:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def put(self, session: Session, topics: Sequence[Topic], preferences: Sequence[Preference]) -> int:
+    def put(
+        self,
+        session: Session,
+        topics: Sequence[Topic],
+        preferences: Sequence[Preference],
+        rejected: Sequence[str] = (),
+    ) -> int:
         """Store what a session taught, replacing what an earlier, shorter revision of it did.
 
-        Returns how many topics and preferences are stored that were not before. Messages become searchable once.
+        Returns how many topics and preferences are stored that were not before. Messages become searchable once;
+        `rejected` are the ids of answers that the user corrected, which are found no more.
         """
         with self._db.transaction():
             before = self._items(session.session_id)
@@ -38,6 +45,7 @@ class Memories:
                 data=canonical_json(data),
             )
             self._db.run("memories.index_messages", session_id=session.session_id)
+            self._db.run_many("memories.reject", [{"id": message_id} for message_id in rejected])
             return len(self._items(session.session_id) - before)
 
     def _items(self, session_id: str) -> set[tuple[str, str]]:

@@ -12,10 +12,13 @@ where m.session_id = :session_id and m.role in ('user', 'assistant') and m.text 
     and m.rowid not in (select rowid from messages_fts where rowid = m.rowid)
 order by m.position
 
+-- name: reject
+update messages set rejected = 1 where id = :id
+
 -- name: search
 select m.session_id, m.id, m.role, m.text, m.timestamp, bm25(messages_fts, 1.0, 0.4) as rank
 from messages_fts join messages m on m.rowid = messages_fts.rowid
-where messages_fts match :match
+where messages_fts match :match and not m.rejected
 order by rank limit :limit
 
 -- name: list

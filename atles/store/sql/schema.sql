@@ -20,6 +20,7 @@ create table messages (
     role       text not null,
     text       text not null,
     timestamp  text not null,
+    rejected   integer not null default 0,   -- an answer that the user corrected: not recalled
     unique (session_id, position)
 ) strict;
 
