@@ -66,8 +66,9 @@ def demo(scope: Scope, fresh: bool, sessions: Path | None, questions: Path | Non
 
     \b
     Your own chats and questions:
-      atles --home /tmp/mine demo --sessions my_chats/ --questions my_questions.jsonl
-    A line of questions: {"id": "dog", "ask": "…?", "expect": "regex", "reject": "regex or empty"}
+      atles --home /tmp/mine demo --sessions chats/ --questions questions.jsonl
+    A line of questions is {"id", "ask", "expect", "reject"}; the last two are
+    regular expressions, and "reject" may be left out.
     """
     from atles.cli.demo_tables import console
 

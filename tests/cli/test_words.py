@@ -46,7 +46,7 @@ def test_every_command_has_help_that_fits_a_terminal(path: tuple[str, ...]) -> N
     result = CliRunner().invoke(atles, [*path, "--help"], prog_name="atles")
     assert result.exit_code == 0
     assert "--home" in result.output
-    assert max(map(len, result.output.splitlines())) <= 100
+    assert max(map(len, result.output.splitlines())) <= 80
 
 
 def test_help_is_grouped_and_no_summary_is_cut_off(call: Call) -> None:
