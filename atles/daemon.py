@@ -46,7 +46,8 @@ class LearningDaemon:
         ...
         daemon.stop()
 
-    `on_progress` is called with every progress event of a training or evaluation.
+    `on_progress` is called with every progress event of a training or evaluation. `embedded` says that the process is
+    somebody's application, which `atles stop` must not end.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class LearningDaemon:
         settings: Settings | None = None,
         *,
         console: bool = False,
+        embedded: bool = True,
         on_progress: Callable[[Mapping[str, Any]], None] = lambda event: None,
     ) -> None:
         self.home = home if isinstance(home, Home) else Home(home)
         self.settings = settings or load_settings(self.home)
         self.is_running = False
         self._console = console
+        self._embedded = embedded
         self._on_progress = on_progress
         self._stop = threading.Event()
 
@@ -93,7 +96,7 @@ class LearningDaemon:
         logs.configure(home, console=self._console)
         self._stop.clear()
         self._started = time.monotonic()
-        write_atomic(home.owner, canonical_json({"pid": os.getpid(), "started_at": time.time()}))
+        write_atomic(home.owner, canonical_json({"pid": os.getpid(), "started_at": time.time(), "embedded": self._embedded}))
         self.store = Store(home.database)
         self.queue = LeaseQueue(
             self.store.database,
@@ -134,7 +137,7 @@ class LearningDaemon:
 
     def _take(self, path: Path) -> None:
         if self.inbox.take(path):
-            self._wake()
+            self._wake(steps.LEARN)
 
     def _keep_house(self) -> None:
         """Renews leases, closes abandoned sessions, keeps the statistics fresh."""
@@ -171,7 +174,8 @@ class LearningDaemon:
         while self.queue.next_due(steps.LEARN) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
         self._stop.set()
-        self._wake()
+        for worker in self._workers:
+            self._wake(worker.lane)
         for worker in self._workers:
             if not worker.join(_DRAIN_SECONDS):
                 log.warning("lane %s did not end in time; its job is taken up at the next start", worker.lane)

@@ -7,6 +7,7 @@
     ├── InvalidSession       a session file that cannot be read as a session
     ├── SessionConflict      a known session id with another history
     ├── UnknownAdapter       no adapter of that name
+    ├── PointerMoved         the active adapter changed meanwhile
     ├── LeaseLost            the job now belongs to another worker
     └── ProgramFailed        a machine-learning program ended without a result
 
@@ -42,6 +43,12 @@ class SessionConflict(AtlesError):
 
 class UnknownAdapter(AtlesError):
     """No adapter has that name."""
+
+
+class PointerMoved(AtlesError):
+    """The active adapter is no longer the one that was compared with; comparing again can help."""
+
+    retryable = True
 
 
 class LeaseLost(AtlesError):

@@ -39,9 +39,12 @@ class AdapterState(StrEnum):
     REJECTED = "rejected"
 
 
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+
 def canonical_json(value: Any) -> str:
     """One text for one value: sorted keys, ASCII, no spaces. Keeps lone surrogates as escapes."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return _canonical.encode(value)
 
 
 def content_id(*parts: Any) -> str:
@@ -51,6 +54,8 @@ def content_id(*parts: Any) -> str:
 
 def printable(text: str) -> str:
     """The text with lone surrogates and NUL replaced by U+FFFD, so that any database and terminal takes it."""
+    if text.isascii() and "\0" not in text:
+        return text  # by far the most common, and asked for again and again
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
@@ -185,10 +190,10 @@ class Example:
     instruction: str
     output: str
     messages: tuple[Mapping[str, str], ...]
+    id: str = field(init=False, compare=False)  # hashes session, kind and messages
 
-    @property
-    def id(self) -> str:
-        return content_id(self.session_id, self.kind, self.messages)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", content_id(self.session_id, self.kind, self.messages))
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def _prepare(home: Home, fresh: bool) -> None:
 def _questions(path: Path) -> list[Question]:
     questions = []
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")
     except OSError as error:
         raise AtlesError(f"cannot read the questions: {error}") from error
     for number, line in enumerate(lines, 1):
@@ -228,7 +228,7 @@ def _learn(
         phases.setdefault(event.get("phase", "train"), time.monotonic())
         progress.update(task, description=describe(event), completed=event.get("step", 0), total=event.get("steps"))
 
-    daemon = LearningDaemon(home, settings, on_progress=show)
+    daemon = LearningDaemon(home, settings, embedded=False, on_progress=show)
     daemon.start()
     try:
         started = time.monotonic()

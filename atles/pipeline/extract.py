@@ -52,6 +52,7 @@ def topics(messages: Sequence[Message], limit: int) -> list[Topic]:
         return []
     # People end messages without a full stop; a phrase must not run on into the answer.
     text = "\n".join(f"{message.text.rstrip(' .')}." for message in spoken)[:_TOPIC_CHARACTERS]
+    folded = [(message.position, message.text.casefold()) for message in spoken]
     found: dict[str, Topic] = {}
     for phrase, score in _yake().get_n_best(text, n=limit * 2):
         phrase = phrase.strip(" .,;:!?\"'")
@@ -59,7 +60,7 @@ def topics(messages: Sequence[Message], limit: int) -> list[Topic]:
         # "Odette" says nothing beside "sister Odette": the first, better phrase stands for both.
         if len(key) < 3 or any(key in known for known in found):
             continue
-        holders = tuple(message.position for message in spoken if key in message.text.casefold())
+        holders = tuple(position for position, said in folded if key in said)
         found[key] = Topic(phrase, round(score, 4), holders)
     return list(found.values())[:limit]
 

@@ -52,11 +52,14 @@ class ModelFineTuner:
         session: Session | Mapping[str, Any],
         examples: list[Example] | None = None,
         at: str | None = None,
+        *,
+        grown: bool = True,
     ) -> Path:
         """Write the session's examples as JSONL: `instruction`, `output`, `context` (the session id).
 
         The chat-format twin lies in `chat/` under the same name. `at` (ISO 8601) names the file, so that a step that
-        runs twice writes the same file twice. Raises OSError where it cannot be written.
+        runs twice writes the same file twice. `grown`: the session may have files from when it was shorter, to be
+        looked for and removed. Raises OSError where it cannot be written.
         """
         if not isinstance(session, Session):
             session = Session.of(session)
@@ -66,8 +69,9 @@ class ModelFineTuner:
         self.home.chat_data.mkdir(parents=True, exist_ok=True)
         path = self.home.training_data / name
         write_session_files(session, examples, path, self.home.chat_data / name)
-        # What the session held before it grew is in the new file, unless it was corrected since.
-        for folder in (self.home.training_data, self.home.chat_data):
+        # What the session held before it grew is in the new file, unless it was corrected since. The folders hold
+        # the files of all sessions, so they are searched only if need be.
+        for folder in (self.home.training_data, self.home.chat_data) if grown else ():
             for earlier in folder.glob(f"{stem}_{'[0-9]' * 8}_{'[0-9]' * 6}.jsonl"):
                 if earlier.name != name:
                     earlier.unlink(missing_ok=True)

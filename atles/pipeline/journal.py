@@ -83,11 +83,14 @@ def _training(store: Store, settings: Settings, stored: StoredSession, adapter: 
 def publish(store: Store, home: Home, uptime_seconds: float) -> None:
     """Bring `session_log_*.json`, `master_log.jsonl` and `daemon_stats.json` up to date. Raises OSError."""
     home.logs.mkdir(parents=True, exist_ok=True)
+    lines = []
     for seq, at, logged in store.logs.after(_last_published(home.master_log)):
         name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
         write_atomic(home.logs / name, json.dumps(logged, indent=2))
+        lines.append(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
+    if lines:  # last: a line says that the session's own file is written
         with open(home.master_log, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
+            file.writelines(lines)
     publish_stats(store, home, uptime_seconds)
 
 

@@ -105,10 +105,13 @@ def _score(model: Mapping[str, Any]) -> Score:
     )
 
 
-def settle(store: Store, candidate: Adapter, verdict: Verdict) -> None:
-    """Write the verdict down and, if it says so, let the candidate serve. In one transaction."""
+def settle(store: Store, candidate: Adapter, verdict: Verdict, version: int) -> None:
+    """Write the verdict down and, if it says so, let the candidate serve. In one transaction.
+
+    `version` is the pointer's from before the evaluation. Raises PointerMoved if somebody moved it since: the
+    candidate was then compared with what no longer serves.
+    """
     with store.transaction():
-        version, _ = store.adapters.active()
         store.adapters.judge(candidate.name, verdict)
         if verdict.promote:
             store.adapters.point(candidate.name, "promote", verdict.reason, version)

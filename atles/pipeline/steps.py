@@ -149,7 +149,7 @@ class DataStep(_SessionStep):
     def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
         session = stored.session
         examples = build_examples(session)
-        path = self.c.tuner.prepare_training_data(session, examples, stored.received_at)
+        path = self.c.tuner.prepare_training_data(session, examples, stored.received_at, grown=stored.revision > 1)
         new = self.c.store.examples.replace(session.session_id, examples)
         self.ended(job, {"examples": len(examples), "new_examples": new, "file": path.name})
         return self.following(session.session_id, stored.revision)
@@ -223,8 +223,9 @@ class GateStep:
     def __init__(self, context: Context) -> None:
         self.c = context
 
-    def work(self, job: Job) -> tuple[Adapter, Verdict]:
+    def work(self, job: Job) -> tuple[Adapter, Verdict, int]:
         store = self.c.store
+        version, _ = store.adapters.active()
         candidate = store.adapters.get(job.payload["adapter"])
         dataset = store.examples.dataset(candidate.dataset_id)
         report, full = release.evaluate(
@@ -238,11 +239,11 @@ class GateStep:
         )
         verdict = release.gate(report, self.c.settings.gate)
         release.write_reports(store, candidate, dataset, verdict, full)
-        return candidate, verdict
+        return candidate, verdict, version
 
-    def record(self, job: Job, result: tuple[Adapter, Verdict], seconds: float) -> Sequence[NewJob]:
-        candidate, verdict = result
-        release.settle(self.c.store, candidate, verdict)
+    def record(self, job: Job, result: tuple[Adapter, Verdict, int], seconds: float) -> Sequence[NewJob]:
+        candidate, verdict, version = result
+        release.settle(self.c.store, candidate, verdict, version)
         log.info("%s %s: %s", "promoted" if verdict.promote else "rejected", candidate.name, verdict.reason)
         return _waiting_logs(self.c, gate_seconds=seconds)
 
@@ -286,8 +287,8 @@ class LogStep(_SessionStep):
         return ()
 
     def _training_to_come(self, session_id: str) -> bool:
-        jobs = (job.kind for job in self.c.queue.open())
-        return any(kind in (Step.TRAIN, Step.GATE) for kind in jobs) and self.c.store.examples.unjudged(session_id) > 0
+        # Only TRAIN and GATE are done in that lane.
+        return self.c.queue.next_due(TRAIN) is not None and self.c.store.examples.unjudged(session_id) > 0
 
 
 class PublishStep:

@@ -23,7 +23,8 @@ class StepRunner(Protocol):
 
 
 class Worker:
-    """A thread that claims a lane's jobs until told to stop. `wake` is set when there may be new ones."""
+    """A thread that claims a lane's jobs until told to stop. `wake` tells it when there may be new ones, and it tells
+    the other lanes."""
 
     def __init__(
         self,
@@ -33,15 +34,15 @@ class Worker:
         steps: dict[str, StepRunner],
         settings: QueueSettings,
         stop: threading.Event,
-        wake_all: "WakeUp",
+        wake: "WakeUp",
         poll_seconds: float = 5.0,
     ) -> None:
         self.lane = lane
         self.current: Job | None = None
         self._queue, self._store, self._steps = queue, store, steps
         self._settings, self._stop, self._poll_seconds = settings, stop, poll_seconds
-        self._wake_all = wake_all
-        self._wake = wake_all.add(threading.Event())
+        self._wake = wake
+        self._woken = wake.add(lane)
         self._thread = threading.Thread(target=self._loop, name=f"atles-{lane}", daemon=True)
 
     def start(self) -> None:
@@ -64,8 +65,8 @@ class Worker:
                 self._stop.wait(self._poll_seconds)
                 continue
             wait = self._poll_seconds if due is None else min(self._poll_seconds, max(0.0, due - time.time()))
-            self._wake.wait(max(wait, 0.01))
-            self._wake.clear()
+            self._woken.wait(max(wait, 0.01))
+            self._woken.clear()
 
     def run_one(self) -> bool:
         """Do the lane's next job; False if none is due."""
@@ -92,9 +93,10 @@ class Worker:
             log.warning("%s", error)
         except Exception as error:  # noqa: BLE001  # any failure of a step is retried, then kept
             self._handle(job, step, error)
+        else:
+            self._wake_others(following)
         finally:
             self.current = None
-        self._wake_all()
         return True
 
     def _handle(self, job: Job, step: StepRunner, error: Exception) -> None:
@@ -114,20 +116,26 @@ class Worker:
 
     def _bury(self, job: Job, step: StepRunner, error: str) -> None:
         with self._store.transaction():
-            self._queue.put(*step.failed(job, error))
+            following = step.failed(job, error)
+            self._queue.put(*following)
             self._queue.bury(job, error)
+        self._wake_others(following)
+
+    def _wake_others(self, jobs: Sequence[NewJob]) -> None:
+        for lane in {job.lane for job in jobs} - {self.lane}:
+            self._wake(lane)
 
 
 class WakeUp:
-    """Wakes every worker of a daemon: calling it says that there may be new jobs."""
+    """Wakes a daemon's workers: calling it says that a lane may have new jobs."""
 
     def __init__(self) -> None:
-        self._events: list[threading.Event] = []
+        self._events: dict[str, threading.Event] = {}
 
-    def add(self, event: threading.Event) -> threading.Event:
-        self._events.append(event)
-        return event
+    def add(self, lane: str) -> threading.Event:
+        """The event that is set when the lane's worker is to look for jobs."""
+        return self._events.setdefault(lane, threading.Event())
 
-    def __call__(self) -> None:
-        for event in self._events:
-            event.set()
+    def __call__(self, lane: str) -> None:
+        if lane in self._events:
+            self._events[lane].set()

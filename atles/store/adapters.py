@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atles.clock import timestamp
-from atles.errors import AtlesError, UnknownAdapter
+from atles.errors import PointerMoved, UnknownAdapter
 from atles.records import Adapter, AdapterState, Verdict, canonical_json
 from atles.store.database import Database
 
@@ -67,11 +67,11 @@ class Adapters:
         return (row["seq"], row["adapter"]) if row else (0, BASE)
 
     def point(self, adapter: str, action: str, reason: str, expected: int) -> None:
-        """Move the pointer if its version is still `expected` (compare-and-set). Raises AtlesError if it is not."""
+        """Move the pointer if its version is still `expected` (compare-and-set). Raises PointerMoved if it is not."""
         if not self._db.run(
             "adapters.point", adapter=adapter, action=action, reason=reason, at=timestamp(), expected=expected
         ):
-            raise AtlesError(
+            raise PointerMoved(
                 "another process changed the active adapter meanwhile; look at `atles adapters`, try again"
             )
 

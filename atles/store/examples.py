@@ -21,21 +21,24 @@ class Examples:
         """
         with self._db.transaction():
             at = timestamp()
-            self._db.run("examples.withdraw_all", session_id=session_id, at=at)
-            return sum(
-                self._db.run(
-                    "examples.put",
-                    id=example.id,
-                    session_id=example.session_id,
-                    message_id=example.message_id,
-                    kind=example.kind,
-                    instruction=example.instruction,
-                    output=example.output,
-                    messages=canonical_json(example.messages),
-                    at=at,
-                ) and self._db.run("examples.is_new", id=example.id, at=at)
+            known = {row["id"] for row in self._db.rows("examples.ids", session_id=session_id)}
+            if known:
+                self._db.run("examples.withdraw_all", session_id=session_id, at=at)
+            put = {
+                example.id: {
+                    "id": example.id,
+                    "session_id": example.session_id,
+                    "message_id": example.message_id,
+                    "kind": example.kind,
+                    "instruction": example.instruction,
+                    "output": example.output,
+                    "messages": canonical_json(example.messages),
+                    "at": at,
+                }
                 for example in examples
-            )  # fmt: skip
+            }
+            self._db.run_many("examples.put", list(put.values()))
+            return len(put.keys() - known)
 
     def of_split(self, split: Split) -> Sequence[Example]:
         """All examples in force whose sessions are for that, oldest first."""

@@ -31,7 +31,7 @@ class Memories:
         with self._db.transaction():
             before = self._items(session.session_id)
             data = {
-                "topics": [asdict(topic) for topic in topics],
+                "topics": [{"text": it.text, "score": it.score, "messages": it.messages} for it in topics],
                 "preferences": [asdict(preference) for preference in preferences],
                 "message_ids": [message.id for message in session.messages],
             }

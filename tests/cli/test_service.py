@@ -156,3 +156,20 @@ def test_drain_waits_for_the_daemon_that_runs(process: Process, root: Path) -> N
     done = json.loads(process("drain", "--json").stdout)
     assert done["stats"]["sessions_processed"] == 5
     assert status(process)["is_running"]
+
+
+def test_stop_does_not_end_the_application_that_a_daemon_lives_in(tmp_path: Path) -> None:
+    application = (
+        "import sys, atles; atles.start_daemon(sys.argv[1]); print('ready', flush=True);"
+        "sys.stdin.read(); atles.stop_daemon()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", application, str(tmp_path / "home")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin and process.stdout and process.stdout.readline() == b"ready\n"
+        stop = [sys.executable, "-m", "atles", "--home", str(tmp_path / "home"), "stop"]
+        told = subprocess.run(stop, capture_output=True, text=True, check=False)
+        assert told.returncode == 1 and "stop_daemon()" in told.stderr
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(30) == 0

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from atles.config import GateSettings
-from atles.errors import AtlesError, UnknownAdapter
+from atles.errors import AtlesError, PointerMoved, UnknownAdapter
 from atles.pipeline.release import gate, promote, rollback, settle
 from atles.records import Adapter, AdapterState, Dataset, EvalReport, Score, Verdict
 from atles.store import Store
@@ -74,7 +74,17 @@ def add(store: Store, *names: str) -> None:
 
 
 def settled(store: Store, name: str, *, promoted: bool = True) -> None:
-    settle(store, store.adapters.get(name), Verdict(promoted, "because", {}))
+    settle(store, store.adapters.get(name), Verdict(promoted, "because", {}), store.adapters.active()[0])
+
+
+def test_a_verdict_against_what_no_longer_serves_is_not_used(store: Store) -> None:
+    add(store, "a", "b")
+    before, _ = store.adapters.active()
+    settled(store, "a")
+    with pytest.raises(PointerMoved) as raised:
+        settle(store, store.adapters.get("b"), Verdict(True, "better than the base", {}), before)
+    assert raised.value.retryable and active(store) == "a"
+    assert store.adapters.get("b").state is AdapterState.CANDIDATE
 
 
 def active(store: Store) -> str:

@@ -6,8 +6,8 @@ insert into examples (id, session_id, message_id, kind, instruction, output, mes
 values (:id, :session_id, :message_id, :kind, :instruction, :output, :messages, :at)
 on conflict (id) do update set withdrawn_at = null
 
--- name: is_new
-update examples set created_at = created_at where id = :id and created_at = :at
+-- name: ids
+select id from examples where session_id = :session_id
 
 -- name: of_split
 select e.* from examples e join sessions s using (session_id)

@@ -4,17 +4,18 @@ values (:kind, :key, :lane, :payload, 'waiting', :due, :at)
 on conflict (key) where state = 'waiting' do nothing
 
 -- name: claimable
-select 1 from jobs
-where lane = :lane and ((state = 'waiting' and run_after <= :now) or (state = 'running' and lease_until < :now))
-limit 1
+select 1
+where exists (select 1 from jobs where lane = :lane and state = 'running' and lease_until < :now)
+    or exists (select 1 from jobs where lane = :lane and state = 'waiting' and run_after <= :now)
 
 -- name: claim
 update jobs
 set state = 'running', attempts = attempts + 1, lease_owner = :owner, lease_until = :until
-where id = (
-    select id from jobs
-    where lane = :lane and ((state = 'waiting' and run_after <= :now) or (state = 'running' and lease_until < :now))
-    order by id limit 1
+where id = coalesce(
+    (select id from jobs where lane = :lane and state = 'running' and lease_until < :now
+        order by lease_until, id limit 1),
+    (select id from jobs where lane = :lane and state = 'waiting' and run_after <= :now
+        order by run_after, id limit 1)
 )
 returning *
 
@@ -51,6 +52,8 @@ select * from jobs where state = 'dead' order by id
 select * from jobs where state in ('waiting', 'running') order by id
 
 -- name: next_due
-select case state when 'running' then lease_until else run_after end as due
-from jobs where lane = :lane and state in ('waiting', 'running')
-order by due limit 1
+select min(due) as due from (
+    select min(run_after) as due from jobs where lane = :lane and state = 'waiting'
+    union all
+    select min(lease_until) from jobs where lane = :lane and state = 'running'
+)

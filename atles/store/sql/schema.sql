@@ -123,4 +123,6 @@ create table jobs (
     finished_at text
 ) strict;
 create unique index jobs_waiting on jobs (key) where state = 'waiting';
-create index jobs_to_do on jobs (lane, id) where state in ('waiting', 'running');
+-- Delayed jobs and those of other lanes are never walked past.
+create index jobs_due on jobs (lane, run_after, id) where state = 'waiting';
+create index jobs_leased on jobs (lane, lease_until) where state = 'running';
