@@ -69,9 +69,10 @@ class Home:
         return f"Home({str(self.root)!r})"
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
+def write_atomic(path: Path, data: bytes | str, *, sync_name: bool = True) -> None:
     """Write a file so that readers see the old content or the new, never a part, even after power loss.
 
+    Who writes many files into a folder may leave out `sync_name` and call `sync_folder` once for all.
     Raises OSError (disk full, read-only); the old file is then unchanged and no temporary file is left.
     """
     if isinstance(data, str):
@@ -86,7 +87,8 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync_name:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -306,4 +306,4 @@ class SessionLog:
     revision: int
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atles.clock import compact
 from atles.config import Settings
-from atles.layout import Home, file_name, write_atomic
+from atles.layout import Home, file_name, sync_folder, write_atomic
 from atles.records import Adapter, SessionLog, Split, Step
 from atles.store import Store
 from atles.store.adapters import BASE
@@ -86,9 +86,10 @@ def publish(store: Store, home: Home, uptime_seconds: float) -> None:
     lines = []
     for seq, at, logged in store.logs.after(_last_published(home.master_log)):
         name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
-        write_atomic(home.logs / name, json.dumps(logged, indent=2))
+        write_atomic(home.logs / name, json.dumps(logged, indent=2), sync_name=False)
         lines.append(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
-    if lines:  # last: a line says that the session's own file is written
+    if lines:
+        sync_folder(home.logs)  # first: a line says that the session's own file is written
         with open(home.master_log, "a", encoding="utf-8") as file:
             file.writelines(lines)
     publish_stats(store, home, uptime_seconds)

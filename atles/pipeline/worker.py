@@ -39,6 +39,7 @@ class Worker:
     ) -> None:
         self.lane = lane
         self.current: Job | None = None
+        self._claimed: Job | None = None
         self._queue, self._store, self._steps = queue, store, steps
         self._settings, self._stop, self._poll_seconds = settings, stop, poll_seconds
         self._wake = wake
@@ -54,7 +55,7 @@ class Worker:
         return not self._thread.is_alive()
 
     def _loop(self) -> None:
-        while not self._stop.is_set():
+        while self._claimed or not self._stop.is_set():
             try:
                 if self.run_one():
                     continue
@@ -70,7 +71,7 @@ class Worker:
 
     def run_one(self) -> bool:
         """Do the lane's next job; False if none is due."""
-        job = self._queue.claim(self.lane)
+        job, self._claimed = self._claimed or self._queue.claim(self.lane), None
         if job is None:
             return False
         step = self._steps[job.kind]
@@ -89,6 +90,9 @@ class Worker:
                 following = step.record(job, result, time.monotonic() - started)
                 self._queue.put(*following)
                 self._queue.done(job)
+                # Here it costs no commit of its own, of which each is a wait for the disk.
+                claimed = None if self._stop.is_set() else self._queue.claim(self.lane)
+            self._claimed = claimed
         except LeaseLost as error:
             log.warning("%s", error)
         except Exception as error:  # noqa: BLE001  # any failure of a step is retried, then kept

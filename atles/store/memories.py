@@ -30,6 +30,7 @@ class Memories:
         """
         with self._db.transaction():
             before = self._items(session.session_id)
+            items = {("topics", topic.text) for topic in topics} | {("preferences", it.text) for it in preferences}
             data = {
                 "topics": [{"text": it.text, "score": it.score, "messages": it.messages} for it in topics],
                 "preferences": [asdict(preference) for preference in preferences],
@@ -46,7 +47,7 @@ class Memories:
             )
             self._db.run("memories.index_messages", session_id=session.session_id)
             self._db.run_many("memories.reject", [{"id": message_id} for message_id in rejected])
-            return len(self._items(session.session_id) - before)
+            return len(items - before)
 
     def _items(self, session_id: str) -> set[tuple[str, str]]:
         row = self._db.row("memories.by_session", session_id=session_id)
