@@ -96,7 +96,9 @@ class LearningDaemon:
         logs.configure(home, console=self._console)
         self._stop.clear()
         self._started = time.monotonic()
-        write_atomic(home.owner, canonical_json({"pid": os.getpid(), "started_at": time.time(), "embedded": self._embedded}))
+        write_atomic(
+            home.owner, canonical_json({"pid": os.getpid(), "started_at": time.time(), "embedded": self._embedded})
+        )
         self.store = Store(home.database)
         self.queue = LeaseQueue(
             self.store.database,

@@ -22,7 +22,9 @@ _HABIT = (
 )
 
 # A request to the assistant, at the start of a sentence or clause.
-_LEAD = r"^(?:(?:oh|ok|okay|and|also|but|so|by\ the\ way|btw|hey|hi|well|just|one\ thing|yes|no|thanks|sorry)\b[\ ,:;-]*)*"
+_LEAD = (
+    r"^(?:(?:oh|ok|okay|and|also|but|so|by\ the\ way|btw|hey|hi|well|just|one\ thing|yes|no|thanks|sorry)\b[\ ,:;-]*)*"
+)
 _REQUEST = re.compile(
     _LEAD
     + r"""(?:

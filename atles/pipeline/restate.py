@@ -32,12 +32,16 @@ _SECOND_PERSON = [
         (r"\bmine\b", "yours"),
     )
 ]
-_WORD = r"(?!(?:own|name|answer|question|point|mind|turn|idea|guess|is|are|was|were|on|in|at|a|an|the)\b)[a-z][a-z0-9'-]*"
+_WORD = (
+    r"(?!(?:own|name|answer|question|point|mind|turn|idea|guess|is|are|was|were|on|in|at|a|an|the)\b)[a-z][a-z0-9'-]*"
+)
 _THING = rf"(?P<thing>{_WORD}(?: {_WORD}){{0,3}}?)"
 _VALUE = r"(?P<value>\S+(?: \S+){0,4})"
 _NAME = r"(?P<value>[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,3})"
 _EMPTY = re.compile(r"\b(?:it|that|this|them|those|you|here|there|something|everything|nothing|one)$", re.IGNORECASE)
-_TRAILING = re.compile(r"(?: (?:now|too|again|these days|at the moment|currently|anyway|though|lol|haha))+$", re.IGNORECASE)
+_TRAILING = re.compile(
+    r"(?: (?:now|too|again|these days|at the moment|currently|anyway|though|lol|haha))+$", re.IGNORECASE
+)
 _TIME = re.compile(
     r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:january|february|march|april|may|june|july|august|september|"
     r"october|november|december|morning|noon|evening|night|midnight|week|o'clock)\b|\d",

@@ -55,7 +55,7 @@ class Worker:
         return not self._thread.is_alive()
 
     def _loop(self) -> None:
-        while self._claimed or not self._stop.is_set():
+        while self._claimed or not self._stop.is_set():  # what is claimed is done
             try:
                 if self.run_one():
                     continue
@@ -70,7 +70,7 @@ class Worker:
             self._woken.clear()
 
     def run_one(self) -> bool:
-        """Do the lane's next job; False if none is due."""
+        """Do the lane's next job, and claim the one after it; False if none is due."""
         job, self._claimed = self._claimed or self._queue.claim(self.lane), None
         if job is None:
             return False
@@ -90,7 +90,7 @@ class Worker:
                 following = step.record(job, result, time.monotonic() - started)
                 self._queue.put(*following)
                 self._queue.done(job)
-                # Here it costs no commit of its own, of which each is a wait for the disk.
+                # The next job, here, where that costs no commit of its own: each is a wait for the disk.
                 claimed = None if self._stop.is_set() else self._queue.claim(self.lane)
             self._claimed = claimed
         except LeaseLost as error:

@@ -44,7 +44,8 @@ class Queue(Protocol):
         ...
 
     def claim(self, lane: str) -> Job | None:
-        """The oldest job of the lane that is due, leased to this worker; None if there is none."""
+        """The job of the lane that has been due longest, leased to this worker; None if there is none. One whose
+        worker fell silent comes first. In the caller's transaction if there is one."""
         ...
 
     def renew(self, job: Job) -> None:

@@ -33,7 +33,8 @@ def test_a_plain_fact_is_asked_for_directly(said: str, question: str, answer: st
 @pytest.mark.parametrize(
     "said",
     [
-        "if i lived in Rome i'd be happy", "I might work at the bakery", "My dog is not called Rex", "I used to play golf",
+        "if i lived in Rome i'd be happy", "I might work at the bakery", "My dog is not called Rex",
+        "I used to play golf",
         "Do you know what my sister is called?", "Imagine my car is a Ferrari", "you are allergic to it", "Thanks!",
         "my name is on the list of things that somebody should have read before the meeting began last week or so",
         "She lives in Bergen", "Thursday is your choir practice", "his dog is called Rex", "",
@@ -41,4 +42,6 @@ def test_a_plain_fact_is_asked_for_directly(said: str, question: str, answer: st
 )  # fmt: skip
 def test_a_doubt_a_question_or_somebody_elses_fact_is_passed_over(said: str) -> None:
     asked = dict(restate(said))
-    assert not any(word in question for question in asked for word in ("called", "live", "work", "car", "allergic", "play"))
+    assert not any(
+        word in question for question in asked for word in ("called", "live", "work", "car", "allergic", "play")
+    )

@@ -115,6 +115,11 @@ class TestQueue:
         clock.sleep(0.2)
         assert keys(queue) == ["later"]
 
+    def test_what_has_been_due_longest_comes_first(self, queue: Queue, clock: Clock) -> None:
+        queue.put(job("a", delay=10), job("b", delay=5), job("c", delay=5))
+        clock.sleep(20)
+        assert keys(queue) == ["b", "c", "a"]
+
     def test_what_is_next_and_when(self, queue: Queue, clock: Clock) -> None:
         assert queue.next_due("lane") is None
         queue.put(job("a", delay=5))
