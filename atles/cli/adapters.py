@@ -99,7 +99,7 @@ def show(scope: Scope, name: str) -> None:
 def _show_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
     train, data, folder = it["train"], it["dataset"], Path(it["path"])
     state = f"{it['state']}{', serves now' if it['active'] else ''}"
-    losses = [step["loss"] for step in train.get("losses", ())]
+    losses = [step["own"] for step in train.get("losses", ())]
     yield facts(
         ("Adapter", it["name"]),
         ("State", styled(state, _COLOURS.get(it["state"], ""))),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.box import HORIZONTALS
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -27,7 +28,8 @@ def show(console: Console, questions: Sequence[str], asked: Sequence["Asked"]) -
     """What each way got right, and the answers before and after."""
     order = ("base", "base_memory", "adapter", "adapter_memory")
     ways = sorted(asked, key=lambda way: order.index(way.key))
-    table = Table(title="\nWhat was right", title_justify="left", title_style="bold", pad_edge=False)
+    console.print("\n[bold]What was right[/bold]")
+    table = Table(box=HORIZONTALS, pad_edge=False)
     table.add_column("question", ratio=1)
     for way in ways:
         table.add_column(way.title.replace(" + ", "\n+ "), justify="center")
@@ -38,7 +40,8 @@ def show(console: Console, questions: Sequence[str], asked: Sequence["Asked"]) -
     console.print(table)
 
     first, last = ways[0], ways[-1]
-    words = Table(title="\nIn its own words", title_justify="left", title_style="bold", pad_edge=False, show_lines=True)
+    console.print("\n[bold]In its own words[/bold]")
+    words = Table(box=HORIZONTALS, pad_edge=False, show_lines=True)
     words.add_column("question", ratio=3)
     words.add_column("before (base)", ratio=4)
     words.add_column(f"after ({last.title})", ratio=4)
@@ -47,7 +50,7 @@ def show(console: Console, questions: Sequence[str], asked: Sequence["Asked"]) -
     console.print(words)
 
 
-def _short(answer: str, characters: int = 150) -> str:
+def _short(answer: str, characters: int = 110) -> str:
     text = " ".join(answer.split())
     return escape(text if len(text) <= characters else text[: characters - 1] + "…")
 
