@@ -212,7 +212,7 @@ class Dataset:
 class TrainReport:
     """What a training did. Seconds are wall-clock, memory is the peak resident set in MiB.
 
-    Losses are of the user's examples, in nats per answer token: the mean over the first and the last tenth of the steps.
+    Losses are of the user's examples, in nats per answer token: means over the first and the last tenth of the steps.
     """
 
     adapter: str

@@ -106,12 +106,12 @@ def test_config_says_where_a_value_comes_from(
     call: Call, told: Told, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root.mkdir()
-    (root / "atles.toml").write_text("[train]\nepochs = 3\nseed = 1\n")
+    (root / "atles.toml").write_text("[train]\nepochs = 7\nseed = 1\n")
     monkeypatch.setenv("ATLES_TRAIN_SEED", "2")
     found = {it["key"]: it for it in told("config", "--set", "memory.recall=9")}
     assert set(found) == set(keys())
     assert all(it["help"] for it in found.values())
-    assert (found["train.epochs"]["value"], found["train.epochs"]["from"]) == (3, "file")
+    assert (found["train.epochs"]["value"], found["train.epochs"]["from"]) == (7, "file")
     assert (found["train.seed"]["value"], found["train.seed"]["from"]) == (2, "environment")
     assert (found["memory.recall"]["value"], found["memory.recall"]["from"]) == (9, "--set")
     assert found["gate.min_gain"]["from"] == "default"
