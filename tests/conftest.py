@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from atles.store import Store
 from tests.fakes import FakePrograms
 from tests.fakes.process import DaemonProcess, idle, until
 from tests.samples import EXAMPLES, drop
+
+# A runner in the background may have been started with Ctrl-C ignored, which every child would inherit; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 The sequences form a prefix tree: a token that follows the same tokens in two sequences is one node. The row holds every
 node once; each node attends to its ancestors and itself, at the position of its depth, so the model computes exactly
-what it would compute for each sequence alone, with no padding. A chat model's system message is over a quarter of a short
-chat, and the turns of one conversation are beginnings of each other.
+what it would compute for each sequence alone, with no padding. A chat model's system message is over a quarter of
+a short chat, and the turns of one conversation are beginnings of each other.
 
 Knows token ids and attention masks. Knows no loss.
 """
