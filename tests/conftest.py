@@ -17,7 +17,7 @@ from tests.fakes import FakePrograms
 from tests.fakes.process import DaemonProcess, idle, until
 from tests.samples import EXAMPLES, drop
 
-# A runner in the background may have been started with Ctrl-C ignored, which every child would inherit; some tests send it.
+# A runner in the background may have been started with Ctrl-C ignored, and every child would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
