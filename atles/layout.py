@@ -61,6 +61,14 @@ class Home:
             folder.mkdir(parents=True, exist_ok=True)
         return self
 
+    def adapter(self, name: str) -> Path:
+        """An adapter's folder. Derived, never stored: a home may be moved, or named from another folder."""
+        return self.adapters / name
+
+    def dataset(self, dataset_id: str) -> Path:
+        """A dataset's folder."""
+        return self.datasets / dataset_id
+
     def completed(self, session_id: str) -> Path:
         """The file by which a finished session is handed over."""
         return self.sessions / f"completed_{file_name(session_id)}.json"

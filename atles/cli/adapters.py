@@ -10,6 +10,7 @@ import click
 
 from atles.cli.command import Command, Group, Scope, resolve
 from atles.cli.show import answer, count, duration, facts, sparkline, styled, table, when
+from atles.layout import Home
 from atles.pipeline import release
 from atles.records import Adapter
 from atles.store import Store
@@ -39,11 +40,11 @@ def list_(scope: Scope) -> None:
     """
     with scope.store() as store:
         _, active = store.adapters.active()
-        document = [_summary(adapter, active) for adapter in store.adapters.list()]
+        document = [_summary(scope.home, adapter, active) for adapter in store.adapters.list()]
     answer(scope, document, _list_view)
 
 
-def _summary(adapter: Adapter, active: str) -> dict[str, Any]:
+def _summary(home: Home, adapter: Adapter, active: str) -> dict[str, Any]:
     numbers = (adapter.verdict or {}).get("numbers", {})
     return {
         "name": adapter.name,
@@ -54,7 +55,7 @@ def _summary(adapter: Adapter, active: str) -> dict[str, Any]:
         "created_at": adapter.created_at,
         "base": adapter.base,
         "reason": adapter.reason,
-        "path": adapter.path,
+        "path": str(home.adapter(adapter.name)),
     }
 
 
@@ -92,7 +93,8 @@ def show(scope: Scope, name: str) -> None:
         adapter = _adapter(store, name)
         _, active = store.adapters.active()
         dataset = store.examples.dataset(adapter.dataset_id)
-        document = {**asdict(adapter), "active": adapter.name == active, "dataset": asdict(dataset)}
+        path = str(scope.home.adapter(adapter.name))
+        document = {**asdict(adapter), "path": path, "active": adapter.name == active, "dataset": asdict(dataset)}
     answer(scope, document, _show_view)
 
 

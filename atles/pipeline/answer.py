@@ -1,7 +1,6 @@
 """Asking what was learned: a question, what memory adds to it, and the model that answers."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from atles.config import Settings
 from atles.layout import Home
@@ -36,9 +35,8 @@ class Answerer:
         spec = model_spec(settings.model, home)
         if adapter:
             spec["base"] = adapter.base  # an adapter works on the base that it was trained on, whatever is set now
-        self._model = LocalModel(
-            spec, Path(adapter.path) if adapter else None, home.work, max_tokens or settings.model.max_tokens
-        )
+        self.adapter_folder = home.adapter(adapter.name) if adapter else None
+        self._model = LocalModel(spec, self.adapter_folder, home.work, max_tokens or settings.model.max_tokens)
         self._memory = MemoryProcessor(store=store) if memory else None
         self._recall = settings.memory.recall
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -80,14 +79,14 @@ def evaluate(
     Returns the scores and the program's full report (with every answer). Raises ProgramFailed.
     """
     _, active = store.adapters.active()
-    adapters = {"candidate": str(Path(candidate.path).resolve())}
+    adapters = {"candidate": str(home.adapter(candidate.name).resolve())}
     if active != BASE and store.adapters.get(active).base == candidate.base:
-        adapters["active"] = str(Path(store.adapters.get(active).path).resolve())
+        adapters["active"] = str(home.adapter(active).resolve())
     spec = {
         **model_spec(settings.model, home),
         "base": candidate.base,
         "adapters": adapters,
-        "heldout": str((Path(dataset.path) / "heldout.jsonl").resolve()),
+        "heldout": str((home.dataset(dataset.id) / "heldout.jsonl").resolve()),
         "general": str(prompts("general")),
         "max_tokens": settings.gate.max_tokens,
     }
@@ -118,10 +117,10 @@ def settle(store: Store, candidate: Adapter, verdict: Verdict, version: int) -> 
 
 
 def write_reports(
-    store: Store, adapter: Adapter, dataset: Dataset, verdict: Verdict, evaluation: Mapping[str, Any] | None
+    home: Home, store: Store, adapter: Adapter, dataset: Dataset, verdict: Verdict, evaluation: Mapping[str, Any] | None
 ) -> None:
     """`report.json` (training, evaluation, verdict) and `lineage.json` (every example's message) beside the weights."""
-    folder = Path(adapter.path)
+    folder = home.adapter(adapter.name)
     lineage = {
         "adapter": adapter.name,
         "base": adapter.base,

@@ -238,7 +238,7 @@ class GateStep:
             stop=self.c.stop,
         )
         verdict = release.gate(report, self.c.settings.gate)
-        release.write_reports(store, candidate, dataset, verdict, full)
+        release.write_reports(self.c.home, store, candidate, dataset, verdict, full)
         return candidate, verdict, version
 
     def record(self, job: Job, result: tuple[Adapter, Verdict, int], seconds: float) -> Sequence[NewJob]:

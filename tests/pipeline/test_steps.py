@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from atles.config import Settings
 from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline import release
+from atles.pipeline.answer import Answerer
 from atles.queue import NewJob
 from atles.records import AdapterState, Arrival, Split, Step
 from tests.fakes import FakePrograms
@@ -477,3 +479,13 @@ def test_rollback_shows_in_the_next_log_entry(pipeline: Pipeline) -> None:
     pipeline.arrive(chat(14))
     pipeline.work_off()
     assert pipeline.log("session_014")["model_version"] == BASE_MODEL
+
+
+def test_a_home_that_was_moved_still_knows_its_adapter(pipeline: Pipeline, fake: FakePrograms, tmp_path: Path) -> None:
+    pipeline.arrive(*demo_sessions())
+    pipeline.work_off()
+    (adapter,) = pipeline.store.adapters.list()
+    moved = Home(pipeline.home.root.rename(tmp_path / "elsewhere"))
+    answerer = Answerer(moved, Settings(), pipeline.store, "active", memory=False)
+    assert answerer.model_name == adapter.name
+    assert answerer.adapter_folder == moved.adapter(adapter.name) and answerer.adapter_folder.is_dir()
