@@ -40,7 +40,7 @@ test-fast: $(VENV)/.dev ## the tests that need no model
 lint: $(VENV)/.dev    ## ruff, pyright, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev   ## the figures of README and docs, as tables and JSON
