@@ -173,6 +173,12 @@ class LearningDaemon:
         log.info("daemon stops")
         self._monitor.stop()
         deadline = time.monotonic() + _DRAIN_SECONDS
+        for path in sorted(self.home.sessions.glob("completed_*.json")):  # what came just before the word to stop
+            if time.monotonic() < deadline:
+                try:
+                    self._take(path)
+                except (AtlesError, OSError, sqlite3.Error) as error:
+                    log.error("%s stays where it is, for the next start: %s", path.name, error)
         while self.queue.next_due(steps.LEARN) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
         self._stop.set()
