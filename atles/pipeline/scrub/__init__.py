@@ -1,0 +1,197 @@
+"""Secrets and personal details become typed placeholders. Knows text and JSON; no files, no store, no network.
+
+What each level finds:
+
+* `secrets`: keys and tokens of known forms, private keys, passwords and codes that a label announces ("my pw is …",
+  `DB_PASS=…`, in some twenty languages), seed phrases, card numbers, IBANs, labelled account and identity numbers.
+* `pii`: also e-mail and IP addresses, phone numbers, street addresses of common English, German, French and Spanish
+  forms, national ids with a checksum, and names that are introduced ("my name is …", "Dr. …").
+* `off`: nothing.
+
+Not found: a secret without label and known form (a bare word, a bare seed phrase), one that is spelled out or split
+over messages, what pictures and base64 `data:` URLs hold (left as they are), and most names: they need a language
+model.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from atles.pipeline.scrub import formats, labelled, numbers
+from atles.pipeline.scrub.span import PLACEHOLDERS, Span
+from atles.records import Session
+
+__all__ = ["LEVELS", "PLACEHOLDERS", "scrub_session", "scrub_text", "scrub_value"]
+
+LEVELS = ("secrets", "pii", "off")
+
+_MAX_PASSES = 20  # a placeholder can make its neighbour readable as a secret; two passes are the rule
+
+_PLACEHOLDER = re.compile(r"\[(?:" + "|".join(sorted(PLACEHOLDERS)) + r")\]")
+_DATA_URL = re.compile(r"data:[\w.+-]{1,60}/[\w.+-]{1,60}(?:;[\w=.-]{1,60}){0,3};base64,[A-Za-z0-9+/=_-]*")
+
+# Only what a tokenizer calls a token: OpenAI's `logprobs` have one such object for each.
+_NO_SECRET_BESIDE = "logprob"
+_SECRET_NAME = re.compile(
+    r"""(?:^|[_.\s-])(?:
+      (?P<PASSWORD>[a-z]{0,20}pass(?:wor[dt]|wd|phrase)s?|pass(?:code|es)?|pwd|pw|pswd|kennwort|contraseña|mot_de_passe)
+    | (?P<CODE>pin|otp|cvv2?|cvc2?|puk|totp)
+    | (?P<PRIVATE_KEY>private[_-]?key|mnemonic|seed[_-]?phrase)
+    | (?P<API_KEY>[a-z]{0,12}(?:api|access|secret|account|shared|auth|encryption|signing|master|subscription)[_-]?keys?)
+    | (?P<TOKEN>(?:access|auth|refresh|id|bearer|session|bot|api)?[_-]?tokens?|(?:client)?secrets?|credentials?
+        |authorization|set-cookie|cookie)
+    )$""",
+    re.VERBOSE,
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def scrub_text(text: str, level: str = "secrets") -> tuple[str, Counter[str]]:
+    """The text with placeholders, and how many of each type. Scrubbing the answer changes nothing."""
+    finders = _finders(level)
+    counts: Counter[str] = Counter()
+    if not text or not finders:
+        return text, counts
+    for _ in range(_MAX_PASSES):
+        spans = [span for find in finders for span in find(text)]
+        if not spans:
+            break
+        text, replaced = _replace(text, spans)
+        if not replaced:
+            break
+        counts.update(replaced)
+    return text, counts
+
+
+def scrub_value(value: Any, level: str = "secrets") -> tuple[Any, Counter[str]]:
+    """Any JSON value with every string in it scrubbed, keys too; the same object if nothing changed.
+
+    The value of a key that is named like a secret is replaced wholly. `arguments` that are JSON in a string, as in tool
+    calls, are read as JSON. No recursion: depth is whatever the JSON reader took.
+    """
+    counts: Counter[str] = Counter()
+    if not _finders(level):
+        return value, counts
+    holder: list[Any] = [value]
+    todo: list[tuple[Any, Any, str | None]] = [(holder, 0, None)]  # a container, a place in it, the secret's type
+    while todo:
+        container, key, kind = todo.pop()
+        item = container[key]
+        if isinstance(item, str):
+            container[key] = _string(item, key, kind, level, counts)
+        elif isinstance(item, Mapping):
+            container[key] = copy = _keys(item, level, counts)
+            todo.extend((copy, name, _kind(name, copy)) for name in reversed(copy))
+        elif isinstance(item, list | tuple):
+            container[key] = copy = list(item)
+            todo.extend((copy, place, kind) for place in range(len(copy)))
+        elif kind in ("PASSWORD", "CODE") and isinstance(item, int) and not isinstance(item, bool):
+            container[key] = f"[{kind}]"
+            counts[kind] += 1
+    return (holder[0] if counts else value), counts
+
+
+def scrub_session(session: Session, level: str = "secrets") -> tuple[Session, Counter[str]]:
+    """The session with every message and its metadata scrubbed; the same object if nothing changed.
+
+    Message ids stay: they hash the words as they came, so that a history that is sent again is recognised.
+    """
+    counts: Counter[str] = Counter()
+    messages = []
+    for message in session.messages:
+        raw, found = scrub_value(message.raw, level)
+        counts += found
+        messages.append(replace(message, raw=raw) if found else message)
+    metadata, found = scrub_value(session.metadata, level)
+    counts += found
+    return (replace(session, messages=tuple(messages), metadata=metadata) if counts else session), counts
+
+
+def _finders(level: str) -> tuple[Callable[[str], Iterator[Span]], ...]:
+    if level == "secrets":
+        return (formats.find, numbers.find, labelled.find)
+    if level == "pii":
+        from atles.pipeline.scrub import personal  # its patterns cost memory that the default level need not pay
+
+        return (formats.find, numbers.find, labelled.find, personal.find)
+    if level == "off":
+        return ()
+    raise ValueError(f"scrub level {level!r} is none of {', '.join(LEVELS)}")
+
+
+def _replace(text: str, spans: list[Span]) -> tuple[str, Counter[str]]:
+    """Overlapping spans become one, of the type of the longest; what holds nothing but placeholders stays."""
+    kept = [Span(*match.span(), "") for match in _PLACEHOLDER.finditer(text)] if "[" in text else []
+    data = [match.span() for match in _DATA_URL.finditer(text)] if "data:" in text else []
+    counts: Counter[str] = Counter()
+    pieces: list[str] = []
+    done = 0
+    for start, end, kind in _merged(sorted([*spans, *kept])):
+        if not kind:
+            continue
+        while data and data[0][1] <= start:
+            del data[0]
+        if data and data[0][0] <= start and end <= data[0][1]:
+            continue
+        rest = _PLACEHOLDER.sub("", text[start:end])
+        if not any(character.isalnum() for character in rest):
+            continue
+        pieces += (text[done:start], f"[{kind}]")
+        counts[kind] += 1
+        done = end
+    return "".join([*pieces, text[done:]]), counts
+
+
+def _merged(spans: list[Span]) -> Iterator[Span]:
+    start, end, kind, longest = spans[0].start, spans[0].end, spans[0].kind, 0
+    for span in spans:
+        if span.start >= end and span is not spans[0]:
+            yield Span(start, end, kind)
+            start, end, kind, longest = span.start, span.end, "", 0
+        end = max(end, span.end)
+        if span.kind and span.end - span.start > longest:
+            kind, longest = span.kind, span.end - span.start
+    yield Span(start, end, kind)
+
+
+def _string(item: str, key: Any, kind: str | None, level: str, counts: Counter[str]) -> str:
+    if kind:
+        if any(character.isalnum() for character in _PLACEHOLDER.sub("", item)):
+            counts[kind] += 1
+            return f"[{kind}]"
+        return item
+    if key == "arguments" and item.lstrip()[:1] in ("{", "["):
+        try:
+            value, found = scrub_value(json.loads(item), level)
+            if not found:
+                return item
+            text = json.dumps(value, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            pass  # not JSON after all: words like any other
+        else:
+            counts.update(found)
+            return text
+    text, found = scrub_text(item, level)
+    counts.update(found)
+    return text
+
+
+def _keys(item: Mapping[str, Any], level: str, counts: Counter[str]) -> dict[str, Any]:
+    """A copy with the names scrubbed. Two names that become one keep the last value."""
+    copy = {}
+    for name, value in item.items():
+        clean, found = scrub_text(name, level) if len(name) > 8 else (name, None)
+        if found:
+            counts.update(found)
+        copy[clean] = value
+    return copy
+
+
+def _kind(name: str, siblings: Mapping[str, Any]) -> str | None:
+    found = _SECRET_NAME.search(_CAMEL.sub("_", name).lower()) if len(name) <= 80 else None
+    if found is None or _NO_SECRET_BESIDE in siblings:
+        return None
+    return found.lastgroup
