@@ -47,7 +47,26 @@ class ModelSettings:
 @dataclass(frozen=True)
 class MemorySettings:
     topics: int = _setting(8, "key phrases kept per session")
-    recall: int = _setting(5, "remembered messages put before a question")
+    recall: int = _setting(5, "remembered things put before a question")
+    recall_tokens: int = _setting(400, "most tokens that they may take, by estimate")
+    preferences: int = _setting(8, "ways to be answered that the user asked for, put before every question; 0: none")
+    fade_days: float = _setting(0.0, "what was neither said nor used for so long holds no more; 0: nothing fades")
+    rerank: str = _setting("off", "off, or minilm: a small embedding model orders what is found (atles[embed])")
+    extractor: str = _setting("rules", "who finds facts in chats: rules, or llm (an OpenAI-compatible server)")
+    llm_url: str = _setting("http://127.0.0.1:11434/v1", "the server of the extractor llm")
+    llm_model: str = _setting("", "the model that it is to use")
+    llm_api_key_env: str = _setting("", "environment variable that holds its API key; empty: none is sent")
+    llm_timeout_seconds: float = _setting(60.0, "longest wait for one answer of it")
+    llm_max_input_tokens: int = _setting(3000, "most tokens of a session sent at once; a longer one is sent in parts")
+    llm_tokens_per_day: int = _setting(500_000, "most tokens that it may take in a day; 0: no limit")
+
+
+@dataclass(frozen=True)
+class ScrubSettings:
+    level: str = _setting(
+        "secrets", "what is replaced before anything is stored: secrets, pii (also who and where), off"
+    )
+    keep_raw: bool = _setting(False, "keep session files in processed/ as they came, secrets and all")
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,7 @@ class Settings:
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    scrub: ScrubSettings = field(default_factory=ScrubSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     gate: GateSettings = field(default_factory=GateSettings)
@@ -99,6 +119,16 @@ _RULES = (
     ("model.max_tokens", lambda v: v >= 1, "must be at least 1"),
     ("memory.topics", lambda v: v >= 0, "must not be negative"),
     ("memory.recall", lambda v: v >= 0, "must not be negative"),
+    ("memory.recall_tokens", lambda v: v >= 1, "must be at least 1"),
+    ("memory.preferences", lambda v: v >= 0, "must not be negative"),
+    ("memory.fade_days", lambda v: v >= 0, "must not be negative"),
+    ("memory.rerank", lambda v: v in ("off", "minilm"), "must be off or minilm"),
+    ("memory.extractor", lambda v: v in ("rules", "llm"), "must be rules or llm"),
+    ("memory.llm_url", lambda v: v.startswith(("http://", "https://")), "must begin with http:// or https://"),
+    ("memory.llm_timeout_seconds", lambda v: v > 0, "must be above 0"),
+    ("memory.llm_max_input_tokens", lambda v: v >= 500, "must be at least 500"),
+    ("memory.llm_tokens_per_day", lambda v: v >= 0, "must not be negative"),
+    ("scrub.level", lambda v: v in ("secrets", "pii", "off"), "must be secrets, pii or off"),
     ("train.min_new_examples", lambda v: v >= 1, "must be at least 1"),
     ("train.heldout_every", lambda v: v >= 2, "must be at least 2: the gate needs sessions of both kinds"),
     ("train.lora_rank", lambda v: v >= 1, "must be at least 1"),
@@ -168,6 +198,14 @@ def load_settings(
         where = "on the command line"
         settings = _with(settings, key.strip(), _read(key.strip(), text.strip(), where), where)
     return settings
+
+
+def environment(name: str) -> str:
+    """A secret that a setting names instead of holding it. Raises ConfigError if it is not there."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigError(f"memory.llm_api_key_env names {name}, and the environment holds no such variable")
+    return value
 
 
 def _from_file(path: Path, must_exist: bool) -> Iterable[tuple[str, Any]]:

@@ -9,7 +9,8 @@
     ├── UnknownAdapter       no adapter of that name
     ├── PointerMoved         the active adapter changed meanwhile
     ├── LeaseLost            the job now belongs to another worker
-    └── ProgramFailed        a machine-learning program ended without a result
+    ├── ProgramFailed        a machine-learning program ended without a result
+    └── EndpointError        a model server gave no answer that can be used
 
 Every message says what happened and, where there is one, the way out.
 """
@@ -72,3 +73,26 @@ class ProgramFailed(AtlesError):
     @property
     def retryable(self) -> bool:  # type: ignore[override]  # depends on the kind, not on the class
         return self.kind in self._MAY_PASS
+
+
+class EndpointError(AtlesError):
+    """A model server gave no answer that can be used.
+
+    `kind` is one of unreachable, timeout, server_error, rate_limited, unauthorized, bad_request, no_model, bad_output,
+    budget, stopped. `retry_after` says in how many seconds trying again can help, where that is known. `tokens` is what
+    the failed call has cost all the same.
+    """
+
+    # What the server's state causes may pass; what the settings, the model or the input cause will not.
+    _MAY_PASS = frozenset({"unreachable", "timeout", "server_error", "rate_limited", "stopped"})
+    patience = 60.0  # seconds before the second try: servers are restarted, models are loaded
+
+    def __init__(self, kind: str, message: str, *, retry_after: float | None = None, tokens: int = 0) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+        self.tokens = tokens
+
+    @property
+    def retryable(self) -> bool:  # type: ignore[override]  # depends on the kind, not on the class
+        return self.kind in self._MAY_PASS or self.retry_after is not None

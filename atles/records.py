@@ -33,6 +33,18 @@ class Split(StrEnum):
     HELDOUT = "heldout"
 
 
+class MemoryType(StrEnum):
+    """What a session yields for later chats."""
+
+    FACT = "fact"  # about the user and their world
+    PREFERENCE = "preference"  # how the user wants to be answered
+    CORRECTION = "correction"  # what the assistant had wrong, and what is right
+    PROCEDURE = "procedure"  # a rule of the user's, in several steps
+    QUESTION = "question"  # what stayed open
+    TOPIC = "topic"  # a key phrase
+    SUMMARY = "summary"  # of one session
+
+
 class AdapterState(StrEnum):
     CANDIDATE = "candidate"
     PROMOTED = "promoted"
@@ -93,6 +105,12 @@ class Message:
         return plain_text(self.raw.get("content"))
 
     @property
+    def name(self) -> str:
+        """Who speaks, where the chat format says so (`name` of an OpenAI message); else ""."""
+        name = self.raw.get("name")
+        return printable(name) if isinstance(name, str) and self.role in ("user", "assistant") else ""
+
+    @property
     def timestamp(self) -> str | None:
         value = self.raw.get("timestamp")
         return value if isinstance(value, str) else None
@@ -112,6 +130,15 @@ class Session:
     end_time: str | None
     messages: tuple[Message, ...]
     metadata: Mapping[str, Any]
+
+    @property
+    def user(self) -> str:
+        """Whose conversation it is: `user` or `user_id` of the metadata; "" where the application has one user."""
+        for key in ("user", "user_id"):
+            value = self.metadata.get(key)
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                return printable(str(value))
+        return ""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Session":
@@ -147,26 +174,85 @@ def _text(value: Any) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Preference:
-    """What the user asked for, in their words, and where they said it."""
+class Claim:
+    """What a session says, in one piece; not yet compared with what is remembered.
 
+    `text` is in the speaker's own words. `slot` names what it is a value of ("home", "sister.name", "choir.when"; ""
+    if unknown), `value` the value in it. `replaces` is what the speaker says is no longer so ("Tuesday" in "moved from
+    Tuesday to Thursday"). `changed`: their words say that something is new; `ended`: that something is over, and
+    nothing came in its place. `confidence` is between 0 and 1.
+    """
+
+    type: MemoryType
     text: str
-    message: int  # position in the session, from 0
-    quote: str
+    messages: tuple[int, ...]  # positions in the session, from 0; the first is where it was said
+    said_by: str = "user"
+    confidence: float = 1.0
+    slot: str = ""
+    value: str = ""
+    replaces: str = ""
+    changed: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """A key phrase and the messages (positions) that hold it. `score` is YAKE's: lower is more relevant."""
+class ForgetRequest:
+    """The user asked to forget something. `about` are their words for it; "" means what was said just before."""
 
+    message: int  # position of the request
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What an extractor found in a session. `refused` counts what looked like a memory and is none, by reason."""
+
+    claims: tuple[Claim, ...]
+    forget: tuple[ForgetRequest, ...] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a user. Times are ISO 8601; `valid_to` is None as long as it holds.
+
+    `replaced_by` is the id of the memory that ended it, `ended_how` one of replaced, refined, contradicted, ended,
+    edited,
+    faded. `count` says how often it was said; `sources` are the (session id, message id) pairs that said it, oldest
+    first.
+    """
+
+    id: str
+    type: MemoryType
     text: str
-    score: float
-    messages: tuple[int, ...]
+    said_by: str
+    confidence: float
+    slot: str
+    value: str
+    valid_from: str
+    valid_to: str | None
+    replaced_by: str
+    ended_how: str
+    count: int
+    pinned: bool
+    edited: bool
+    extractor: str
+    created_at: str
+    last_used_at: str | None
+    uses: int
+    sources: tuple[tuple[str, str], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A stored message that bears on a question. `score` is comparable within one recall only; higher is better."""
+    """A memory or a stored message that bears on a question.
+
+    `kind` is "turn" for a message, else the memory's type. `score` is comparable within one recall only; higher is
+    better. `why` says in words what made it one of the chosen. `valid_to` is set for what was true once.
+    """
 
     session_id: str
     message_id: str
@@ -174,6 +260,10 @@ class Recalled:
     text: str
     timestamp: str
     score: float
+    kind: str = "turn"
+    memory_id: str = ""
+    valid_to: str | None = None
+    why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from atles.store.examples import Examples
 from atles.store.logs import Logs
 from atles.store.memories import Memories
 from atles.store.sessions import Sessions
+from atles.store.spending import Spending
+from atles.store.turns import Turns
+from atles.store.vectors import Vectors
 
 
 class Store:
@@ -17,6 +20,9 @@ class Store:
         self.database = Database(path)
         self.transaction = self.database.transaction
         self.sessions = Sessions(self.database)
+        self.turns = Turns(self.database)
+        self.vectors = Vectors(self.database)
+        self.spending = Spending(self.database)
         self.memories = Memories(self.database)
         self.examples = Examples(self.database)
         self.adapters = Adapters(self.database)

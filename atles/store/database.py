@@ -15,7 +15,7 @@ from typing import Any
 
 from atles.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY_SECONDS = 30.0
 
 
@@ -37,20 +37,33 @@ class Database:
             raise StoreError(f"cannot open the database {path}: {error}") from error
 
     def _migrate(self) -> None:
-        with self.transaction():
-            version = self._connection.execute("pragma user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise StoreError(
-                    f"{self.path} was written by a newer ATLES (schema {version}, this one knows {SCHEMA_VERSION}); "
-                    "upgrade ATLES, or choose another --home"
-                )
-            if version == 0:
-                if self._connection.execute("select 1 from sqlite_master where name = 'session_memories'").fetchone():
+        connection = self._connection
+        # A table that is rebuilt keeps its name, and what refers to it refers to the new one.
+        connection.execute("pragma foreign_keys = off")
+        connection.execute("pragma legacy_alter_table = on")
+        try:
+            with self.transaction():
+                version = connection.execute("pragma user_version").fetchone()[0]
+                if version > SCHEMA_VERSION:
+                    raise StoreError(
+                        f"{self.path} was written by a newer ATLES (schema {version}, this one knows {SCHEMA_VERSION});"
+                        " upgrade ATLES, or choose another --home"
+                    )
+                if version == SCHEMA_VERSION:
+                    return
+                if (
+                    version == 0
+                    and connection.execute("select 1 from sqlite_master where name = 'session_memories'").fetchone()
+                ):
                     # The original's database: its one table moves aside, and stays readable.
-                    self._connection.execute("alter table session_memories rename to session_memories_original")
-                for statement in _statements(_sql("schema.sql")):
-                    self._connection.execute(statement)
-                self._connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
+                    connection.execute("alter table session_memories rename to session_memories_original")
+                before, after = _sql(f"migrate_{version}.sql").split("-- @schema", 1) if version else ("", "")
+                for statement in _statements(before + _sql("schema.sql") + after):
+                    connection.execute(statement)
+                connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
+        finally:
+            connection.execute("pragma legacy_alter_table = off")
+            connection.execute("pragma foreign_keys = on")
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -64,6 +77,8 @@ class Database:
             # A commit is on the disk before a session's file moves away: FULL, not NORMAL.
             connection.execute("pragma synchronous = full")
             connection.execute("pragma foreign_keys = on")
+            # What was forgotten is overwritten, not just marked as free.
+            connection.execute("pragma secure_delete = on")
             # 1 MiB of page cache: the daemon idles all day, and the kernel caches the file anyway.
             connection.execute("pragma cache_size = -1024")
             self._local.connection = connection
@@ -131,7 +146,7 @@ def _queries() -> dict[str, str]:
     """`sessions.add` -> SQL, from `-- name: add` in sql/sessions.sql."""
     found: dict[str, str] = {}
     for file in files("atles.store").joinpath("sql").iterdir():
-        if not file.name.endswith(".sql") or file.name == "schema.sql":
+        if not file.name.endswith(".sql"):
             continue
         for part in re.split(r"^-- name: ", file.read_text("utf-8"), flags=re.MULTILINE)[1:]:
             name, _, sql = part.partition("\n")

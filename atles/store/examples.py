@@ -40,6 +40,11 @@ class Examples:
             self._db.run_many("examples.put", list(put.values()))
             return len(put.keys() - known)
 
+    def blank(self, session_id: str) -> None:
+        """Take the words of the session's examples away; their ids stay, so that it is known which adapters saw
+        them."""
+        self._db.run("examples.blank", session_id=session_id, at=timestamp())
+
     def of_split(self, split: Split) -> Sequence[Example]:
         """All examples in force whose sessions are for that, oldest first."""
         return [_example(row) for row in self._db.rows("examples.of_split", split=split)]

@@ -57,6 +57,11 @@ class Logs:
                 entry=json.dumps(entry.as_json()),
             )
 
+    def forget(self, session_id: str) -> None:
+        """Take out what quotes the session; that it was learned, and when, stays."""
+        self._db.run("logs.forget_entries", session_id=session_id)
+        self._db.run("logs.forget_steps", session_id=session_id)
+
     def after(self, seq: int) -> Sequence[tuple[int, str, dict[str, Any]]]:
         """Entries with a number above `seq`: number, time and entry."""
         return [(row["seq"], row["at"], json.loads(row["entry"])) for row in self._db.rows("logs.after", seq=seq)]

@@ -1,18 +1,26 @@
-"""Sessions as they came, and how far each has grown."""
+"""Sessions as they came, scrubbed, and how far each has grown."""
 
 import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from atles.clock import timestamp
+from atles.clock import now, timestamp
 from atles.errors import AtlesError, SessionConflict
-from atles.records import Arrival, Session, Split, canonical_json
+from atles.records import Arrival, Message, Session, Split, canonical_json
 from atles.store.database import Database
 
 # Of every n sessions the third is held out: early enough for a first judgement, never the very first.
 _HELDOUT_AT = 3
+_USER_BITS = 40  # of a rowid, for what belongs to one user: a million millions
+_SKEW = timedelta(days=1)  # a clock that is further ahead than this is wrong
+
+
+def rowids(user: int) -> tuple[int, int]:
+    """The first and the last rowid of a user's messages and memories."""
+    return user << _USER_BITS, (user + 1 << _USER_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,8 @@ class StoredSession:
     split: Split
     received_at: str
     waiting_for: str
+    number: int
+    user: int
 
 
 class Sessions:
@@ -38,9 +48,9 @@ class Sessions:
         """
         with self._db.transaction():
             stored = self._db.row("sessions.get", session_id=session.session_id)
-            revision = 1
+            revision, known = 1, []
             if stored:
-                known = [row["id"] for row in self._db.rows("sessions.message_ids", session_id=session.session_id)]
+                known = [row["id"] for row in self._db.rows("sessions.message_ids", session=stored["number"])]
                 ids = [message.id for message in session.messages]
                 shorter = min(len(known), len(ids))
                 if known[:shorter] != ids[:shorter]:
@@ -52,47 +62,110 @@ class Sessions:
                 if len(ids) <= len(known):
                     return Arrival.SAME, stored["revision"]
                 revision = stored["revision"] + 1
-                split = Split(stored["split"])
+                split, user = Split(stored["split"]), stored["user"]
             else:
                 number = self._count() + 1
                 split = Split.HELDOUT if number % heldout_every == _HELDOUT_AT % heldout_every else Split.TRAIN
+                user = self.user_to_write(session.user)
             received_at = timestamp()
-            self._db.run(
+            (row,) = self._db.rows(
                 "sessions.put",
                 session_id=session.session_id,
+                user=user,
                 revision=revision,
                 split=split,
                 start_time=session.start_time,
                 end_time=session.end_time,
                 received_at=received_at,
                 message_count=len(session.messages),
-                raw=canonical_json(session.as_json()),
+                metadata=canonical_json(session.metadata),
             )
+            first, last = rowids(user)
+            found = self._db.row("sessions.last_message", first=first, last=last)
+            rowid = found["rowid"] if found and found["rowid"] else first
             self._db.run_many(
                 "sessions.add_message",
                 [
-                    {
-                        "id": message.id,
-                        "session_id": session.session_id,
-                        "position": message.position,
-                        "role": message.role,
-                        "text": message.text,
-                        "timestamp": message.timestamp or session.start_time or received_at,
-                    }
-                    for message in session.messages
+                    {"rowid": rowid + n, "id": message.id, "session": row["number"], "position": message.position}
+                    | columns(message, session.start_time or received_at)
+                    for n, message in enumerate(session.messages[len(known) :], 1)
                 ],
             )
         return (Arrival.GROWN if revision > 1 else Arrival.NEW), revision
+
+    def rewrite(self, session: Session, rowid_of: dict[str, int]) -> None:
+        """Put other words in the place of stored messages (id -> rowid); ids and positions stay."""
+        with self._db.transaction():
+            changed = [message for message in session.messages if message.id in rowid_of]
+            self._db.run_many(
+                "sessions.rewrite_message",
+                [
+                    {"rowid": rowid_of[message.id]} | columns(message, session.start_time or timestamp())
+                    for message in changed
+                ],
+            )
+            self._db.run(
+                "sessions.rewrite_metadata", session_id=session.session_id, metadata=canonical_json(session.metadata)
+            )
+
+    def forget_messages(self, messages: Sequence[int], at: str) -> Sequence[str]:
+        """Take the words of messages (rowids) away, for good; the ids of their sessions."""
+        self._db.run_many("sessions.forget_message", [{"rowid": rowid, "at": at} for rowid in messages])
+        return [row["session_id"] for row in self._db.rows("sessions.of_messages", rowids=json.dumps(messages))]
+
+    def answers_to(self, messages: Sequence[int]) -> Sequence[sqlite3.Row]:
+        """The assistant's messages right after these of the user's (rowids)."""
+        return self._db.rows("sessions.answers_to", rowids=json.dumps(messages))
 
     def get(self, session_id: str) -> StoredSession:
         row = self._db.row("sessions.get", session_id=session_id)
         if row is None:
             raise AtlesError(f"there is no session {session_id!r}; `atles sessions` lists them")
-        return _stored(row)
+        messages = tuple(_message(it) for it in self._db.rows("sessions.messages", session=row["number"]))
+        session = Session(row["session_id"], row["start_time"], row["end_time"], messages, json.loads(row["metadata"]))
+        return StoredSession(
+            session, row["revision"], Split(row["split"]), row["received_at"], row["waiting_for"], row["number"],
+            row["user"],
+        )  # fmt: skip
+
+    def number(self, session_id: str) -> int:
+        """By which other tables name a stored session."""
+        row = self._db.row("sessions.number", session_id=session_id)
+        if row is None:
+            raise AtlesError(f"there is no session {session_id!r}; `atles sessions` lists them")
+        return row["number"]
+
+    def message_rows(self, number: int) -> Sequence[sqlite3.Row]:
+        """The rows of a session's messages, in order."""
+        return self._db.rows("sessions.messages", session=number)
 
     def list(self) -> Sequence[dict[str, Any]]:
         """All sessions, oldest first, without their messages."""
         return [dict(row) for row in self._db.rows("sessions.list")]
+
+    def user(self, name: str | None = None) -> int | None:
+        """The number of a user; None if nothing is stored of them.
+
+        Without a name: the one that the application names no user for, or the only one there is. Raises AtlesError
+        where there are several: nobody is to see what another said.
+        """
+        if name is None:
+            names = [row["name"] for row in self._db.rows("sessions.users")]
+            if len(names) > 1 and "" not in names:
+                some = ", ".join(names[:5]) + " …" * (len(names) > 5)
+                raise AtlesError(f"this store holds the memory of {len(names)} users: say of whom ({some})")
+            name = "" if "" in names or not names else names[0]
+        row = self._db.row("sessions.user", name=name)
+        return row["id"] if row else None
+
+    def users(self) -> Sequence[dict[str, Any]]:
+        """Name and number of sessions of each user."""
+        return [dict(row) for row in self._db.rows("sessions.users")]
+
+    def user_to_write(self, name: str) -> int:
+        """The number of a user, made if there is none yet."""
+        row = self._db.row("sessions.user", name=name)
+        return row["id"] if row else self._db.rows("sessions.add_user", name=name)[0]["id"]
 
     def wait_for_training(self, session_id: str, waiting: bool) -> None:
         self._db.run("sessions.wait_for", session_id=session_id, what="training" if waiting else "")
@@ -105,11 +178,45 @@ class Sessions:
         return row["n"] if row else 0
 
 
-def _stored(row: sqlite3.Row) -> StoredSession:
-    return StoredSession(
-        Session.of(json.loads(row["raw"])),
-        row["revision"],
-        Split(row["split"]),
-        row["received_at"],
-        row["waiting_for"],
-    )
+def columns(message: Message, otherwise: str) -> dict[str, Any]:
+    """A message as columns. `otherwise` is its time where it has none that makes sense."""
+    own = moment(message.timestamp)
+    at = own or moment(otherwise) or now().isoformat(timespec="seconds")
+    text = message.text
+    plain = _plain(message.role, message.name, text, message.timestamp if own else None)
+    said = dict(message.raw)
+    return {
+        "role": message.role,
+        "name": message.name,
+        "text": text,
+        "timestamp": at,
+        "timed": int(own is not None),
+        "raw": None if plain == said else canonical_json(said),
+    }
+
+
+def moment(text: str | None) -> str | None:
+    """A time as it is compared: UTC, to the second. None for what is no time, or lies in the future."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    try:
+        at = at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        return None
+    return at.isoformat(timespec="seconds") if at <= now() + _SKEW else None
+
+
+def _message(row: sqlite3.Row) -> Message:
+    if row["raw"] is not None:
+        return Message(row["id"], row["position"], json.loads(row["raw"]))
+    at = row["timestamp"] if row["timed"] else None
+    return Message(row["id"], row["position"], _plain(row["role"], row["name"], row["text"], at))
+
+
+def _plain(role: str, name: str, text: str, at: str | None) -> dict[str, str]:
+    """What most messages are; only what is more than this is stored as it came."""
+    return {"role": role} | ({"name": name} if name else {}) | {"content": text} | ({"timestamp": at} if at else {})

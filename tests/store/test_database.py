@@ -156,7 +156,7 @@ def test_the_originals_memories_are_kept_aside(tmp_path: Path) -> None:
     original.close()
     for _ in range(2):
         store = Store(path)
-        assert list(store.memories.list()) == []
+        assert list(store.memories.sessions()) == []
         kept = store.database._connection.execute("select session_id, topics from session_memories_original")
         assert [tuple(row) for row in kept] == [("old", '["tea"]')]
         store.close()
@@ -166,7 +166,10 @@ def test_every_query_that_is_named_exists_and_every_one_that_exists_is_named() -
     named = {
         name
         for file in PACKAGE.rglob("*.py")
-        for name in re.findall(r'"((?:sessions|memories|examples|adapters|logs|jobs)\.\w+)"', file.read_text())
+        for name in re.findall(
+            r'"((?:sessions|messages|memories|turns|vectors|spending|examples|adapters|logs|jobs)\.\w+)"',
+            file.read_text(),
+        )
         if not name.endswith((".sql", ".jsonl"))
     }
     assert named == set(_queries())

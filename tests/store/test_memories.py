@@ -4,7 +4,7 @@ import pytest
 
 from atles.errors import AtlesError
 from atles.pipeline.memory import MemoryProcessor
-from atles.records import Preference, Topic
+from atles.records import Memory, MemoryType
 from atles.store import Store
 from tests.samples import session
 
@@ -24,32 +24,75 @@ def memory(store: Store) -> MemoryProcessor:
     return processor
 
 
-def test_putting_a_session_again_creates_nothing_new(store: Store) -> None:
-    s = session("s", "u: a", "a: b")
-    store.sessions.add(s, 5)
-    topics, asked = [Topic("bees", 0.1, (0,))], [Preference("always be short", 0, "always be short.")]
-    assert store.memories.put(s, topics, asked) == 2
-    assert store.memories.put(s, topics, asked) == 0
-    assert store.memories.put(s, [*topics, Topic("tea", 0.2, (1,))], asked) == 1
-    assert len(store.memories.list()) == 1
-    assert len(store.memories.search('"b"', 10)) == 1, "each message is in the index once"
+def a_memory(name: str, **fields: object) -> Memory:
+    values = {
+        "id": name, "type": MemoryType.FACT, "text": f"I keep {name}", "said_by": "user", "confidence": 1.0, "slot": "",
+        "value": "", "valid_from": "2026-01-01T00:00:00+00:00", "valid_to": None, "replaced_by": "", "ended_how": "",
+        "count": 0, "pinned": False, "edited": False, "extractor": "test", "created_at": "2026-01-01T00:00:00+00:00",
+        "last_used_at": None, "uses": 0,
+    }  # fmt: skip
+    return Memory(**{**values, **fields})  # type: ignore[arg-type]
 
 
-def test_a_memory_has_the_documented_columns(memory: MemoryProcessor, store: Store) -> None:
-    row = store.memories.get("garden")
+def test_a_memory_that_ended_is_history_and_comes_back_when_its_successor_goes(store: Store) -> None:
+    user = store.sessions.user_to_write("")
+    for name in ("goats", "hens"):
+        store.memories.add(a_memory(name), user, f"i keep {name}")
+    store.memories.end("goats", "2026-02-01T00:00:00+00:00", "hens", "replaced")
+    assert [it.id for it in store.memories.of_user(user)] == ["hens"]
+    assert {it.id for it in store.memories.of_user(user, ended=True)} == {"goats", "hens"}
+    ended = store.memories.get("goats")
+    assert (ended.valid_to, ended.replaced_by, ended.ended_how) == ("2026-02-01T00:00:00+00:00", "hens", "replaced")
+    store.memories.delete("hens")
+    assert store.memories.get("goats").valid_to is None
+    assert [it.id for _, it in store.memories.like(user, '"goats" OR "hens"', 5)] == ["goats"]
+
+
+def test_what_a_deleted_memory_replaced_is_taken_over_by_what_replaced_that(store: Store) -> None:
+    user = store.sessions.user_to_write("")
+    for name in ("a1", "b2", "c3"):
+        store.memories.add(a_memory(name), user, name)
+    store.memories.end("a1", "2026-02-01T00:00:00+00:00", "b2", "replaced")
+    store.memories.end("b2", "2026-03-01T00:00:00+00:00", "c3", "replaced")
+    store.memories.delete("b2")
+    assert store.memories.get("a1").replaced_by == "c3"
+    assert [it.id for it in store.memories.of_user(user)] == ["c3"]
+
+
+def test_the_beginning_of_an_id_is_enough_where_it_is_one(store: Store) -> None:
+    user = store.sessions.user_to_write("")
+    for name in ("abc1", "abd2"):
+        store.memories.add(a_memory(name), user, name)
+    assert store.memories.get("abc").id == "abc1"
+    with pytest.raises(AtlesError, match="short for several memories"):
+        store.memories.get("ab")
+    for nothing in ("x", ""):
+        with pytest.raises(AtlesError, match="there is no memory"):
+            store.memories.get(nothing)
+
+
+def test_a_session_has_the_documented_columns(memory: MemoryProcessor, store: Store) -> None:
+    row = store.memories.session("garden")
     assert set(row) == {"id", "session_id", "timestamp", "topics", "preferences", "message_count", "data"}
     assert row["message_count"] == 4 and isinstance(row["topics"], list)
-    assert store.memories.get(str(row["id"])) == row
-    with pytest.raises(AtlesError, match="there is no memory 'none'"):
-        store.memories.get("none")
+    assert store.memories.session(str(row["id"])) == row
+    with pytest.raises(AtlesError, match="nothing is remembered of a session 'none'"):
+        store.memories.session("none")
 
 
-def test_preferences_of_all_sessions_newest_first(store: Store) -> None:
+def test_topics_are_merged_over_sessions_and_go_with_the_last_of_them(store: Store) -> None:
+    numbers = []
     for name in ("one", "two"):
-        s = session(name, "u: a")
-        store.sessions.add(s, 5)
-        store.memories.put(s, [], [Preference(f"always {name}", 0, "")])
-    assert store.memories.preferences() == ["always two", "always one"]
+        store.sessions.add(session(name, "u: a"), 5)
+        numbers.append(store.sessions.number(name))
+    user = store.sessions.user()
+    assert user is not None
+    assert store.memories.put_topics(user, numbers[0], {"bees": "Bees", "tea": "tea"}) == 2
+    assert store.memories.put_topics(user, numbers[1], {"bees": "bees"}) == 0
+    assert [(it["text"], it["sessions"]) for it in store.memories.topics(user)] == [("Bees", 2), ("tea", 1)]
+    store.memories.put_topics(user, numbers[0], {})
+    store.memories.drop_idle_topics()
+    assert [(it["text"], it["sessions"]) for it in store.memories.topics(user)] == [("Bees", 1)]
 
 
 @pytest.mark.parametrize(

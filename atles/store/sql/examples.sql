@@ -4,7 +4,8 @@ update examples set withdrawn_at = :at where session_id = :session_id and withdr
 -- name: put
 insert into examples (id, session_id, message_id, kind, instruction, output, messages, created_at)
 values (:id, :session_id, :message_id, :kind, :instruction, :output, :messages, :at)
-on conflict (id) do update set withdrawn_at = null
+on conflict (id) do update set
+    withdrawn_at = null, instruction = :instruction, output = :output, messages = :messages
 
 -- name: ids
 select id from examples where session_id = :session_id
@@ -45,3 +46,7 @@ order by e.rowid
 
 -- name: of_session
 select * from examples where session_id = :session_id and withdrawn_at is null order by rowid
+
+-- name: blank
+update examples set instruction = '', output = '', messages = '[]', withdrawn_at = coalesce(withdrawn_at, :at)
+where session_id = :session_id

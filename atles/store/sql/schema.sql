@@ -1,6 +1,11 @@
--- Version 1. session_memories is a public contract (docs/storage.md); its columns never change.
+-- Version 2. session_memories is a public contract (docs/storage.md); its columns never change.
 
-create table sessions (
+create table if not exists users (
+    id   integer primary key,
+    name text not null unique                -- '' is the user of an application that names none
+) strict;
+
+create table if not exists sessions (
     session_id    text primary key,
     revision      integer not null,          -- 1, and one more each time the session grew
     split         text not null check (split in ('train', 'heldout')),
@@ -9,26 +14,96 @@ create table sessions (
     received_at   text not null,             -- of this revision
     message_count integer not null,
     waiting_for   text not null default '',  -- '' or 'training': its log is written when that has ended
-    raw           text not null              -- the session file's JSON object
+    number        integer not null unique,   -- what other tables name it by: short
+    user          integer not null references users,
+    metadata      text not null default '{}' -- JSON object
 ) strict;
 
-create table messages (
-    rowid      integer primary key,
-    id         text not null unique,         -- hashes the content and the message before it
-    session_id text not null references sessions on delete cascade,
+create table if not exists messages (
+    rowid      integer primary key,          -- user << 40 | running number: a user's messages are one range
+    id         text not null unique,         -- hashes the content as it came and the message before it
+    session    integer not null references sessions (number) on delete cascade,
     position   integer not null,
     role       text not null,
-    text       text not null,
-    timestamp  text not null,
+    name       text not null default '',     -- of the speaker, where the chat names one
+    text       text not null,                -- its words, scrubbed
+    timestamp  text not null,                -- UTC, to the second: its own time, else the session's
+    timed      integer not null default 0,   -- whether that is its own time
+    raw        text,                         -- JSON object, scrubbed, where the columns do not say it all
     rejected   integer not null default 0,   -- an answer that the user corrected: not recalled
-    unique (session_id, position)
+    unique (session, position)
 ) strict;
 
--- A message is found by its own words and, with less weight, by those of the message before it:
--- an answer is found by its question.
-create virtual table messages_fts using fts5(body, previous, tokenize = 'porter unicode61');
+-- The words of messages, as an index only: it stores no text (content = ''), so nothing is kept twice, and a row leaves it
+-- by the FTS5 command 'delete' with the very text that was put in (store/turns.py makes it again from the message).
+-- Neighbours are not indexed: rowids of a session follow each other, so a message's context is arithmetic.
+create virtual table if not exists turns using fts5(text, content = '', tokenize = 'porter unicode61');
 
-create table session_memories (
+-- What a message means, as the program `embed` sees it; made from the message, so it can be made again.
+create table if not exists turn_vectors (
+    rowid  integer primary key references messages (rowid) on delete cascade,
+    vector blob not null                     -- 384 signed bytes, round(127 · x) of a vector of length 1
+) strict;
+
+-- What is remembered of a user: what was said in sessions, reconciled over time.
+create table if not exists memories (
+    number       integer primary key,        -- user << 40 | running number, as in messages
+    id           text not null unique,       -- hashes user, type, words and where they were first said
+    user         integer not null references users,
+    type         text not null check (type in ('fact', 'preference', 'correction', 'procedure', 'question')),
+    text         text not null,
+    folded       text not null,              -- the text as duplicates are recognised: words in lower case
+    said_by      text not null,              -- user, or assistant; 'you' for what was written by hand
+    confidence   real not null,
+    slot         text not null default '',
+    value        text not null default '',
+    valid_from   text not null,
+    valid_to     text,                       -- null as long as it holds
+    replaced_by  text not null default '',   -- id of the memory that ended it
+    ended_how    text not null default '' check (
+        ended_how in ('', 'replaced', 'refined', 'contradicted', 'ended', 'edited', 'faded')),
+    pinned       integer not null default 0, -- never fades
+    edited       integer not null default 0, -- written or changed by hand: stays when its session is learned again
+    extractor    text not null,
+    created_at   text not null,
+    last_used_at text,
+    uses         integer not null default 0
+) strict;
+create index if not exists memories_by_slot on memories (user, slot) where slot <> '';
+create index if not exists memories_by_words on memories (user, folded);
+
+create table if not exists memory_sources (
+    memory  integer not null references memories on delete cascade,
+    message integer not null references messages on delete cascade,
+    primary key (memory, message)
+) strict, without rowid;
+create index if not exists memory_sources_by_message on memory_sources (message);
+
+create virtual table if not exists memories_fts using fts5(text, content = 'memories', content_rowid = 'number',
+    tokenize = 'porter unicode61', detail = column);
+
+create table if not exists topics (
+    number integer primary key,
+    user   integer not null references users,
+    folded text not null,
+    text   text not null,
+    unique (user, folded)
+) strict;
+
+create table if not exists topic_sessions (
+    topic   integer not null references topics on delete cascade,
+    session integer not null references sessions (number) on delete cascade,
+    primary key (topic, session)
+) strict, without rowid;
+create index if not exists topic_sessions_by_session on topic_sessions (session);
+
+-- Tokens that a model server was asked for, by day (UTC).
+create table if not exists spending (
+    day    text primary key,
+    tokens integer not null
+) strict;
+
+create table if not exists session_memories (
     id            integer primary key autoincrement,
     session_id    text not null unique,
     timestamp     text not null,
@@ -38,7 +113,7 @@ create table session_memories (
     data          text                       -- JSON object
 ) strict;
 
-create table examples (
+create table if not exists examples (
     id           text primary key,           -- hashes session, kind and messages
     session_id   text not null references sessions on delete cascade,
     message_id   text not null,              -- the message whose words are the answer
@@ -49,22 +124,22 @@ create table examples (
     created_at   text not null,
     withdrawn_at text                        -- a later message showed that it was wrong
 ) strict;
-create index examples_by_session on examples (session_id);
+create index if not exists examples_by_session on examples (session_id);
 
-create table datasets (
+create table if not exists datasets (
     id          text primary key,            -- hashes the ids of its examples
     path        text not null,
     manifest    text not null,               -- JSON: the counts and the sessions
     created_at  text not null
 ) strict;
 
-create table dataset_examples (
+create table if not exists dataset_examples (
     dataset_id text not null references datasets on delete cascade,
     example_id text not null,
     primary key (dataset_id, example_id)
 ) strict, without rowid;
 
-create table adapters (
+create table if not exists adapters (
     name       text primary key,
     base       text not null,
     dataset_id text not null references datasets,
@@ -77,7 +152,7 @@ create table adapters (
 ) strict;
 
 -- The one pointer: the last row says what serves; '' is the base model itself.
-create table releases (
+create table if not exists releases (
     seq      integer primary key autoincrement,
     adapter  text not null,
     previous text not null,
@@ -86,7 +161,7 @@ create table releases (
     at       text not null
 ) strict;
 
-create table steps (
+create table if not exists steps (
     session_id text not null references sessions on delete cascade,
     revision   integer not null,
     step       text not null,
@@ -98,7 +173,7 @@ create table steps (
     primary key (session_id, revision, step)
 ) strict, without rowid;
 
-create table session_logs (
+create table if not exists session_logs (
     seq        integer primary key autoincrement,
     session_id text not null,
     revision   integer not null,
@@ -107,7 +182,7 @@ create table session_logs (
     unique (session_id, revision)
 ) strict;
 
-create table jobs (
+create table if not exists jobs (
     id          integer primary key autoincrement,
     kind        text not null,
     key         text not null,
@@ -122,7 +197,7 @@ create table jobs (
     created_at  text not null,
     finished_at text
 ) strict;
-create unique index jobs_waiting on jobs (key) where state = 'waiting';
+create unique index if not exists jobs_waiting on jobs (key) where state = 'waiting';
 -- Delayed jobs and those of other lanes are never walked past.
-create index jobs_due on jobs (lane, run_after, id) where state = 'waiting';
-create index jobs_leased on jobs (lane, lease_until) where state = 'running';
+create index if not exists jobs_due on jobs (lane, run_after, id) where state = 'waiting';
+create index if not exists jobs_leased on jobs (lane, lease_until) where state = 'running';

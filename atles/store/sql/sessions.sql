@@ -1,35 +1,76 @@
+-- name: user
+select id from users where name = :name
+
+-- name: add_user
+insert into users (name) values (:name) returning id
+
+-- name: users
+select u.name, count(s.number) as sessions from users u left join sessions s on s.user = u.id
+group by u.id order by u.id
+
 -- name: get
-select * from sessions where session_id = :session_id
+select s.*, u.name as user_name from sessions s join users u on u.id = s.user where s.session_id = :session_id
+
+-- name: number
+select number from sessions where session_id = :session_id
 
 -- name: count
 select count(*) as n from sessions
 
 -- name: list
 select s.session_id, s.revision, s.split, s.start_time, s.end_time, s.received_at, s.message_count, s.waiting_for,
+    u.name as user,
     (select count(*) from examples e where e.session_id = s.session_id and e.withdrawn_at is null) as examples,
     (select group_concat(step || ': ' || error, '; ') from steps t
         where t.session_id = s.session_id and t.revision = s.revision and t.error <> '') as errors,
     exists (select 1 from session_logs l where l.session_id = s.session_id and l.revision = s.revision) as logged
-from sessions s
-order by s.received_at, s.rowid
+from sessions s join users u on u.id = s.user
+order by s.received_at, s.number
+
+-- name: messages
+select * from messages where session = :session order by position
 
 -- name: message_ids
-select id from messages where session_id = :session_id order by position
+select id from messages where session = :session order by position
 
 -- name: put
-insert into sessions (session_id, revision, split, start_time, end_time, received_at, message_count, raw)
-values (:session_id, :revision, :split, :start_time, :end_time, :received_at, :message_count, :raw)
+insert into sessions (session_id, number, user, revision, split, start_time, end_time, received_at, message_count, metadata)
+values (:session_id, coalesce((select max(number) from sessions), 0) + 1, :user, :revision, :split, :start_time,
+    :end_time, :received_at, :message_count, :metadata)
 on conflict (session_id) do update set
     revision = :revision, end_time = :end_time, received_at = :received_at, message_count = :message_count,
-    waiting_for = '', raw = :raw
+    waiting_for = '', metadata = :metadata
+returning number
+
+-- name: last_message
+select max(rowid) as rowid from messages where rowid between :first and :last
 
 -- name: add_message
-insert into messages (id, session_id, position, role, text, timestamp)
-values (:id, :session_id, :position, :role, :text, :timestamp)
-on conflict (id) do nothing
+insert into messages (rowid, id, session, position, role, name, text, timestamp, timed, raw)
+values (:rowid, :id, :session, :position, :role, :name, :text, :timestamp, :timed, :raw)
+
+-- name: rewrite_message
+update messages set role = :role, name = :name, text = :text, timestamp = :timestamp, timed = :timed, raw = :raw
+where rowid = :rowid
+
+-- name: rewrite_metadata
+update sessions set metadata = :metadata where session_id = :session_id
 
 -- name: wait_for
 update sessions set waiting_for = :what where session_id = :session_id
 
 -- name: waiting_for_training
-select session_id from sessions where waiting_for = 'training' order by received_at, rowid
+select session_id from sessions where waiting_for = 'training' order by received_at, number
+
+-- name: forget_message
+update messages set text = '', name = '', timed = 0,
+    raw = json_object('role', role, 'content', '', 'forgotten', :at)
+where rowid = :rowid
+
+-- name: of_messages
+select distinct s.session_id from messages m join sessions s on s.number = m.session
+where m.rowid in (select value from json_each(:rowids)) order by s.number
+
+-- name: answers_to
+select a.rowid from messages q join messages a on a.session = q.session and a.position = q.position + 1
+where q.rowid in (select value from json_each(:rowids)) and q.role = 'user' and a.role = 'assistant'
