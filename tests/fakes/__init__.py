@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PROGRAM = Path(__file__).with_name("program.py")
+PROGRAM, EMBED = (Path(__file__).with_name(name) for name in ("program.py", "embed.py"))
 
 
 class FakePrograms:
@@ -17,7 +17,8 @@ class FakePrograms:
 
     def command(self, name: str) -> list[str]:
         """Goes in the place of `atles.programs.command`."""
-        return [sys.executable, "-ISu", str(PROGRAM), str(self.control), name]
+        program = EMBED if name == "embed" else PROGRAM
+        return [sys.executable, "-ISu", str(program), str(self.control), name]
 
     def modes(self, name: str, *modes: str) -> None:
         """How the runs of a program end, in order; the last one stands for all that follow."""
