@@ -23,7 +23,7 @@ from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
 from atles.pipeline import journal, steps
 from atles.pipeline.finetune import ModelFineTuner
-from atles.pipeline.memory import MemoryProcessor
+from atles.pipeline.memory import open_memory
 from atles.pipeline.progress import ProgressNote
 from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job
@@ -105,9 +105,7 @@ class LearningDaemon:
             f"{socket.gethostname()}:{os.getpid()}:{new_id()}",
             settings.queue.lease_seconds,
         )
-        self.memory_processor = MemoryProcessor(
-            store=self.store, topics=settings.memory.topics, heldout_every=settings.train.heldout_every
-        )
+        self.memory_processor = open_memory(home, self.store, settings)
         self.model_fine_tuner = ModelFineTuner(home=home, settings=settings)
         # The lock is ours, so whoever held these jobs is dead.
         freed = self.queue.release_others()
@@ -127,6 +125,7 @@ class LearningDaemon:
         self.inbox = Inbox(
             home, self.store, self.queue, steps.first_job,
             heldout_every=settings.train.heldout_every, settle_seconds=settings.daemon.settle_seconds,
+            scrub=self.memory_processor.prepare, keep_raw=settings.scrub.keep_raw,
         )  # fmt: skip
         self._monitor = Monitor(home.sessions, self._take, settings.daemon.poll_seconds)
         self._housekeeper = threading.Thread(target=self._keep_house, name="atles-house", daemon=True)
@@ -154,6 +153,8 @@ class LearningDaemon:
                 for path in close_abandoned(self.home, idle_seconds):
                     log.info("closed %s: its host wrote nothing for %g minutes", path.name, idle_seconds / 60)
                 if time.monotonic() >= next_stats:
+                    if faded := self.memory_processor.fade():
+                        log.info("%d memories faded", faded)
                     journal.publish_stats(self.store, self.home, self.uptime)
                     next_stats = time.monotonic() + _STATS_SECONDS
             except (AtlesError, OSError, sqlite3.Error) as error:

@@ -13,7 +13,7 @@ from tests.conftest import Learned
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "atles"
-HEAVY = ("torch", "transformers", "peft", "numpy", "tokenizers", "safetensors", "gguf", "accelerate")
+HEAVY = ("torch", "transformers", "peft", "numpy", "tokenizers", "safetensors", "gguf", "accelerate", "onnxruntime")
 OURS = [file for file in sorted(PACKAGE.rglob("*.py")) if "ml" not in file.relative_to(PACKAGE).parts]
 
 
@@ -27,7 +27,9 @@ def test_nor_did_it_load_a_library_of_theirs(learned: Learned) -> None:
     mapped = {line.split()[-1] for line in learned.mapped.splitlines() if "/" in line}
     assert any("sqlite3" in path for path in mapped), "the list is of the right process"
     assert not {
-        path for path in mapped if re.search(r"/(torch|numpy|tokenizers|safetensors)[/.]|libtorch|libgomp|mkl", path)
+        path
+        for path in mapped
+        if re.search(r"/(torch|numpy|tokenizers|safetensors|onnxruntime)[/.]|libtorch|libgomp|mkl", path)
     }
 
 

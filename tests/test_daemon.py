@@ -37,7 +37,7 @@ def test_a_dropped_session_is_taken_at_once_and_learned(daemon: LearningDaemon, 
     until(lambda: daemon.store.sessions.list(), "it is stored", 3)
     assert time.monotonic() - began < 3, "long before the next look, 5 s later"
     assert daemon.drain() == []
-    assert daemon.store.memories.get("session_001")
+    assert daemon.store.memories.session("session_001")
     assert json.loads(home.stats.read_text())["sessions_processed"] == 1
 
 

@@ -3,25 +3,29 @@
 Knows files and the order of commits; what happens to a session afterwards is the caller's `first_job`.
 """
 
+import json
 import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from atles.capture import session_file
 from atles.errors import InvalidSession, SessionConflict
 from atles.layout import Home, sync_folder, write_atomic
 from atles.queue import NewJob, Queue
-from atles.records import Arrival
+from atles.records import Arrival, Session
 from atles.store import Store
 
 log = logging.getLogger("atles.inbox")
 
 
 class Inbox:
-    """Takes session files. `settle_seconds`: how long a file that cannot be parsed may still be being written."""
+    """Takes session files. `settle_seconds`: how long a file that cannot be parsed may still be being written.
+
+    `scrub` takes out what must not be stored; what it changed is changed in the file, too, unless `keep_raw`.
+    """
 
     def __init__(
         self,
@@ -32,10 +36,13 @@ class Inbox:
         *,
         heldout_every: int,
         settle_seconds: float,
+        scrub: Callable[[Session], Session],
+        keep_raw: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._home, self._store, self._queue, self._first_job = home, store, queue, first_job
         self._heldout_every, self._settle_seconds, self._clock = heldout_every, settle_seconds, clock
+        self._scrub, self._keep_raw = scrub, keep_raw
         self._stuck: dict[Path, _Stuck] = {}  # dealt with, but still in the folder
 
     def take(self, path: Path) -> Arrival | None:
@@ -47,7 +54,7 @@ class Inbox:
             state = path.stat()
             stuck = self._stuck.get(path)
             if stuck and stuck.version == _version(state):
-                self._move(path, stuck.folder, stuck.reason)
+                self._move(path, stuck.folder, stuck.reason, stuck.content)
                 return None
             data = path.read_bytes()
         except FileNotFoundError:
@@ -56,7 +63,8 @@ class Inbox:
             log.error("cannot read %s: %s; it stays where it is", path.name, error)
             return None
         try:
-            session = session_file.parse(data, path.name)
+            came = session_file.parse(data, path.name)
+            session = self._scrub(came)
             with self._store.transaction():
                 arrival, revision = self._store.sessions.add(session, self._heldout_every)
                 if arrival is not Arrival.SAME:
@@ -71,7 +79,11 @@ class Inbox:
             self._set_aside(path, str(error))
             return None
         log.info("session %s: %s, %d messages", session.session_id, arrival, len(session.messages))
-        self._move(path, self._home.processed)
+        # Stored as it is kept: the words that came are gone with the file.
+        kept = (
+            None if session is came or self._keep_raw else json.dumps(session.as_json(), ensure_ascii=False, indent=2)
+        )
+        self._move(path, self._home.processed, content=kept)
         return arrival
 
     def waiting(self) -> bool:
@@ -89,8 +101,9 @@ class Inbox:
         log.warning("quarantined %s: %s", path.name, reason)
         self._move(path, self._home.quarantine, reason)
 
-    def _move(self, path: Path, folder: Path, reason: str = "") -> None:
-        """Move a file away, with the reason beside it if there is one; or remember that it could not be."""
+    def _move(self, path: Path, folder: Path, reason: str = "", content: str | None = None) -> None:
+        """Move a file away, with other content if some is given, and with the reason beside it if there is one; or
+        remember that it could not be."""
         target, number = folder / path.name, 1
         while target.exists():
             number += 1
@@ -100,7 +113,11 @@ class Inbox:
             folder.mkdir(parents=True, exist_ok=True)
             if reason:
                 write_atomic(explanation, reason + "\n")  # first, so that no file lies there unexplained
-            os.replace(path, target)
+            if content is None:
+                os.replace(path, target)
+            else:
+                write_atomic(target, content)
+                path.unlink()
             sync_folder(folder)
         except OSError as error:
             if not path.exists():
@@ -110,7 +127,7 @@ class Inbox:
             if path not in self._stuck:
                 log.error("cannot move %s to %s/: %s; it is dealt with, and the move is tried again",
                           path.name, folder.name, error)  # fmt: skip
-            self._stuck[path] = _Stuck(_version(path.stat()), folder, reason)
+            self._stuck[path] = _Stuck(_version(path.stat()), folder, reason, content)
             return
         self._stuck.pop(path, None)
 
@@ -122,6 +139,7 @@ class _Stuck:
     version: tuple[int, int]
     folder: Path
     reason: str
+    content: str | None = field(repr=False)
 
 
 def _version(state: os.stat_result) -> tuple[int, int]:

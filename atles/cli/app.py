@@ -26,7 +26,12 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "memory": "atles.cli.memory",
         "adapters": "atles.cli.adapters",
     },
-    "Use": {"chat": "atles.cli.talk", "ask": "atles.cli.talk", "rollback": "atles.cli.adapters"},
+    "Use": {
+        "recall": "atles.cli.recall",
+        "chat": "atles.cli.talk",
+        "ask": "atles.cli.talk",
+        "rollback": "atles.cli.adapters",
+    },
     "Set up": {"demo": "atles.cli.demo", "doctor": "atles.cli.doctor", "config": "atles.cli.settings"},
 }
 _MODULES = {name: module for commands in SECTIONS.values() for name, module in commands.items()}

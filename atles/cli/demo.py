@@ -249,7 +249,7 @@ def _learn(
     stats = status["stats"]
     console.print(
         f"   {stats['sessions_processed']} sessions, {stats['total_messages']} messages, "
-        f"{stats['total_memory_items']} topics and preferences remembered"
+        f"{stats['total_memory_items']} things remembered"
     )
 
 

@@ -14,6 +14,7 @@ from atles.cli.show import answer, count, shortened, styled, table, when
 from atles.errors import AtlesError
 from atles.insights.status import owner
 from atles.layout import Home
+from atles.pipeline.forget import is_forgotten
 from atles.pipeline.steps import first_job
 from atles.queue import Queue
 from atles.records import Split, Step
@@ -117,7 +118,9 @@ def show(scope: Scope, session_id: str) -> None:
             "adapters": store.adapters.that_saw(name),
             "log": [*store.logs.of_session(name), None][0],
         }
-    texts = [(message.role, message.text) for message in stored.session.messages]
+    texts = [
+        (message.role, "(forgotten)" if is_forgotten(message) else message.text) for message in stored.session.messages
+    ]
     answer(scope, document, lambda shown: _show_view(shown, texts))
 
 
@@ -157,8 +160,9 @@ def _outcome(step: dict[str, Any]) -> Any:
     if "new_examples" in made:
         return f"{count(made['examples'], 'example')}, {made['new_examples']} new"
     if "insights_extracted" in made:
-        topics, preferences = len(made["insights_extracted"]), len(made["patterns_identified"])
-        return f"{count(topics, 'topic')}, {count(preferences, 'preference')}"
+        said = [count(made["memories"], "new memory", "new memories"), count(len(made["insights_extracted"]), "topic")]
+        said += [f"{made[key]} {key}" for key in ("confirmed", "ended", "forgotten") if made[key]]
+        return ", ".join(said)
     return "done"
 
 
@@ -188,6 +192,7 @@ def retry(scope: Scope, name: str | None, everything: bool) -> None:
         inbox = Inbox(
             home, store, queue, first_job,
             heldout_every=settings.train.heldout_every, settle_seconds=settings.daemon.settle_seconds,
+            scrub=lambda session: session,  # it takes nothing here: it moves files back
         )  # fmt: skip
         for file in files:
             inbox.restore(file)

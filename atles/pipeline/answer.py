@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from atles.config import Settings
 from atles.layout import Home
 from atles.pipeline.finetune import model_spec
-from atles.pipeline.memory import MemoryProcessor, with_memory
+from atles.pipeline.memory import open_memory, with_memory
 from atles.programs import Progress
 from atles.serving.local import LocalModel
 from atles.store import Store
@@ -37,8 +37,7 @@ class Answerer:
             spec["base"] = adapter.base  # an adapter works on the base that it was trained on, whatever is set now
         self.adapter_folder = home.adapter(adapter.name) if adapter else None
         self._model = LocalModel(spec, self.adapter_folder, home.work, max_tokens or settings.model.max_tokens)
-        self._memory = MemoryProcessor(store=store) if memory else None
-        self._recall = settings.memory.recall
+        self._memory = open_memory(home, store, settings) if memory else None
 
     def answer(self, questions: Sequence[str], on_progress: Progress = lambda event: None) -> list[str]:
         """The answers to independent questions, in order. Raises ProgramFailed."""
@@ -51,8 +50,9 @@ class Answerer:
         return self._model.stream([*remembered[:-1], *earlier, remembered[-1]], on_text)
 
     def _before(self, question: str) -> list[dict[str, str]]:
-        recalled = self._memory.recall(question, self._recall) if self._memory else []
-        return with_memory(question, recalled)
+        return self._memory.before(question) if self._memory else with_memory(question, [])
 
     def close(self) -> None:
         self._model.close()
+        if self._memory:
+            self._memory.close()

@@ -1,25 +1,37 @@
 """MemoryProcessor: what a session adds to memory, and what memory adds to a question."""
 
-import re
-from collections.abc import Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from operator import mul
 from pathlib import Path
 from typing import Any
 
+from atles.clock import now
+from atles.config import MemorySettings, Settings, environment
+from atles.errors import AtlesError
 from atles.layout import Home
-from atles.pipeline import extract
+from atles.pipeline import forget, injected, learn
+from atles.pipeline import recall as recalling
+from atles.pipeline.aspects import asked as asked_aspects
+from atles.pipeline.aspects import aspects
 from atles.pipeline.dataset import rejected_answers
-from atles.records import Message, Preference, Recalled, Session, Topic
+from atles.pipeline.extract import Extractor, RuleExtractor
+from atles.pipeline.extract.slots import slot_of
+from atles.pipeline.scrub import scrub_session
+from atles.records import Extraction, Memory, MemoryType, Recalled, Session
+from atles.serving.embedder import Embedder
 from atles.store import Store
+from atles.store.sessions import StoredSession, moment
 
-_DEFAULT_TOPICS = 8
-_MAX_CHARACTERS = 300  # of one remembered message in a prompt
-_WORD = re.compile(r"[^\W_]+", re.UNICODE)
-_STOP_WORDS = frozenset(
-    """a about again all also am an and any are as at be been but by can could did do does for from get go got had has
-    have he her here him his how i if in into is it its just know let like me more my no not now of off on one or our
-    out please remember remind say she so some tell than that the their them then there these they this to too up us
-    was we were what when where which who whom whose why will with would yes you your""".split()
-)
+_WIDER = 4  # times as many messages are looked at as are wanted: what holds no more falls behind
+_HOLDS, _IS_OVER = 0.1, 1.0  # what a message's memory adds to its score, and takes from it
+_SIDE = 0.9  # score of a fact that shares no word with the question, as a share of the best
+_MOST_RECENT = 200  # facts that are looked at for that
+_SLOTS = {"home": "home", "employer": "work"}
+_APART = (MemoryType.TOPIC, MemoryType.SUMMARY)  # claims that are stored with their session
 
 
 class MemoryProcessor:
@@ -28,6 +40,9 @@ class MemoryProcessor:
     memory = MemoryProcessor("atles_memory/atles.db")
     memory.process_session(session)          # the JSON object of a session file
     memory.recall("Where do I live?")
+
+    Who finds facts is the `extractor`; without one, the rules. With an `embedder`, what is found is ordered by meaning,
+    too, as far as messages were embedded (`embed_pending`).
     """
 
     def __init__(
@@ -35,75 +50,314 @@ class MemoryProcessor:
         memory_db_path: str | Path | None = None,
         *,
         store: Store | None = None,
-        topics: int = _DEFAULT_TOPICS,
-        heldout_every: int = 5,
+        settings: Settings | None = None,
+        extractor: Extractor | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         self.store = store or Store(Path(memory_db_path) if memory_db_path else Home().database)
-        self._topics = topics
-        self._heldout_every = heldout_every
+        self.settings = settings or Settings()
+        self._extractor = extractor or RuleExtractor(self.settings.memory.topics)
+        self._embedder = embedder
+        self.weights: Mapping[str, float] | None = None  # of recall; None: those that ship
+
+    @property
+    def embeds(self) -> bool:
+        return self._embedder is not None
+
+    def close(self) -> None:
+        """Stop what runs beside; the store is its owner's to close."""
+        if self._embedder:
+            self._embedder.close()
+
+    # --- what a session adds ---
 
     def process_session(self, session: Session | Mapping[str, Any]) -> dict[str, Any]:
-        """Extract, then store. Running it again on the same session changes nothing.
+        """Store, extract and reconcile. Running it again on the same session changes nothing.
 
-        Returns `memory_items_created` (topics and preferences that were not stored before),
-        `insights_extracted` (topics) and `patterns_identified` (preferences).
+        Returns `memory_items_created` (memories and topics that were not stored before), `insights_extracted` (topics),
+        `patterns_identified` (preferences), and what else `remember` says. Raises EndpointError from an extractor that
+        needs a model server.
         """
-        if not isinstance(session, Session):
-            session = Session.of(session)
-        topics = self._extract_topics(session.messages)
-        preferences = self._identify_preferences(session.messages)
-        created = self._store_in_memory(session, topics, preferences)
+        session = self.prepare(session if isinstance(session, Session) else Session.of(session))
+        self.store.sessions.add(session, self.settings.train.heldout_every)
+        stored = self.store.sessions.get(session.session_id)
+        return self.remember(stored, self.extract(stored))
+
+    def prepare(self, session: Session) -> Session:
+        """The session as it may be stored: without what ATLES put into it, and scrubbed."""
+        return scrub_session(injected.without(session), self.settings.scrub.level)[0]
+
+    def extract(self, stored: StoredSession) -> Extraction:
+        """What the session says. May be slow and holds no lock. Raises EndpointError."""
+        return self._extractor.extract(self.prepare(stored.session))
+
+    def remember(self, stored: StoredSession, extraction: Extraction) -> dict[str, Any]:
+        """Reconcile what a stored session says with what is remembered, and make its messages searchable."""
+        store, session = self.store, stored.session
+        with store.transaction():
+            self._rewrite(stored)
+            store.turns.index(stored.number)
+            store.memories.reject(rejected_answers(session.messages))
+            claims = [claim for claim in extraction.claims if claim.type not in _APART]
+            learned = learn.learn(store, stored, claims, type(self._extractor).__name__)
+            topics = learn.topics(extraction.claims)
+            new_topics = store.memories.put_topics(stored.user, stored.number, topics)
+            refused = dict(learned.refused + Counter(extraction.refused))
+            preferences = [claim.text for claim in claims if claim.type is MemoryType.PREFERENCE]
+            store.memories.put_session(
+                session.session_id, len(session.messages), list(topics.values()), preferences, _data(extraction)
+            )
+            forgotten = [forget.asked(store, stored, request) for request in extraction.forget]
         return {
-            "memory_items_created": created,
-            "insights_extracted": [topic.text for topic in topics],
-            "patterns_identified": [preference.text for preference in preferences],
+            "memory_items_created": len(learned.created) + new_topics,
+            "insights_extracted": list(topics.values()),
+            "patterns_identified": preferences,
+            "memories": len(learned.created),
+            "confirmed": learned.confirmed,
+            "ended": learned.ended,
+            "taken_back": learned.taken_back,
+            "refused": refused,
+            "forgotten": sum(it.messages for it in forgotten),
+            "forgotten_in": sorted({name for it in forgotten for name in it.sessions}),
         }
 
-    def _extract_topics(self, turns: Sequence[Message]) -> list[Topic]:
-        return extract.topics(turns, self._topics)
+    def index(self, sessions: Iterable[Session | Mapping[str, Any]]) -> int:
+        """Store sessions and make their messages searchable, without reading facts out of them; how many messages.
 
-    def _identify_preferences(self, turns: Sequence[Message]) -> list[Preference]:
-        return extract.preferences(turns)
-
-    def _store_in_memory(self, session: Session, topics: Sequence[Topic], preferences: Sequence[Preference]) -> int:
-        with self.store.transaction():
-            # In the pipeline the session is stored already; a library user hands it over here.
-            self.store.sessions.add(session, self._heldout_every)
-            return self.store.memories.put(session, topics, preferences, rejected_answers(session.messages))
-
-    def recall(self, query: str, k: int = 4) -> list[Recalled]:
-        """The `k` stored messages that bear most on the query, best first; none if nothing does.
-
-        FTS5 over the content words (any of them), then two priors measured on LoCoMo: longer messages say more,
-        and a question seldom holds its answer.
+        For large histories and for a user's first look: milliseconds per thousand messages. All or nothing.
         """
-        words = dict.fromkeys(word.lower() for word in _WORD.findall(query))
-        content = [word for word in words if word not in _STOP_WORDS] or list(words)
-        if not content or k < 1:
+        count = 0
+        with self.store.transaction():
+            for session in sessions:
+                session = self.prepare(session if isinstance(session, Session) else Session.of(session))
+                self.store.sessions.add(session, self.settings.train.heldout_every)
+                count += self.store.turns.index(self.store.sessions.number(session.session_id))
+        return count
+
+    def _rewrite(self, stored: StoredSession) -> None:
+        """Scrub what was stored under another `scrub.level`, or by a version that did not scrub."""
+        clean = self.prepare(stored.session)
+        if clean is stored.session:
+            return
+        old = {message.id: message.raw for message in stored.session.messages}
+        rows = {row["id"]: row["rowid"] for row in self.store.sessions.message_rows(stored.number)}
+        changed = {message.id: rows[message.id] for message in clean.messages if message.raw != old[message.id]}
+        self.store.turns.remove_messages(changed.values())
+        self.store.sessions.rewrite(clean, changed)
+
+    def fade(self) -> int:
+        """End what was neither said nor used for `memory.fade_days`; how many."""
+        days = self.settings.memory.fade_days
+        if not days:
+            return 0
+        at, before = now(), now() - timedelta(days=days)
+        faded = self.store.memories.fading(before.isoformat(timespec="seconds"))
+        with self.store.transaction():
+            for memory_id in faded:
+                self.store.memories.end(memory_id, at.isoformat(timespec="seconds"), "", "faded")
+        return len(faded)
+
+    def embed_pending(self, limit: int = 256) -> int:
+        """Embed messages that are not yet, `limit` at most; how many. Raises ProgramFailed."""
+        if self._embedder is None:
+            return 0
+        waiting = self.store.vectors.pending(limit)
+        if waiting:
+            vectors = self._embedder.embed([text for _, text in waiting])
+            self.store.vectors.put(list(zip([rowid for rowid, _ in waiting], vectors, strict=True)))
+        return len(waiting)
+
+    # --- what memory adds ---
+
+    def recall(
+        self,
+        query: str,
+        k: int = 5,
+        budget_tokens: int | None = None,
+        user: str | None = None,
+        at: str | None = None,
+    ) -> list[Recalled]:
+        """The `k` memories and stored messages that bear most on the question, best first; none if nothing does.
+
+        Together they take at most `budget_tokens`, by estimate. `user` is whose memory: it may be left out where there
+        is one. `at` is a time (ISO 8601): what was known then. What holds now comes before what held once.
+        Raises AtlesError for a time that is none, and where it is not clear whose memory is meant.
+        """
+        until = moment(at)
+        if at and not until:
+            raise AtlesError(f"{at!r} is no time in the past; write it as 2026-05-31 or 2026-05-31T18:00:00+02:00")
+        number = self.store.sessions.user(user)
+        if number is None or k < 1:
             return []
-        found = self.store.memories.search(" OR ".join(f'"{word}"' for word in content), 200)
-        if not found:
-            return []
-        best = max(hit.score for hit in found) or 1.0
-        ranked: dict[str, tuple[float, Recalled]] = {}
-        for hit in found:
-            score = hit.score / best
-            score += 0.3 * min(len(hit.text.split()), 30) / 30
-            score -= 0.15 * hit.text.rstrip().endswith("?")
-            ranked.setdefault(hit.text.casefold(), (score, hit))
-        return [hit for _, hit in sorted(ranked.values(), key=lambda pair: -pair[0])[:k]]
+        asked = recalling.understand(query)
+        candidates, worth = recalling.look_up(self.store.turns, asked, number, until)
+        ranked = recalling.rank(
+            asked, candidates, worth, now(), self._cosines(query, candidates), self.weights, k=_WIDER * k
+        )
+        found = [*self._turns(ranked, until), *self._written(asked, number, until)]
+        best = max((hit.score for hit in found), default=1.0)
+        found += self._on_that_side(query, number, until, best, {hit.message_id for hit in found})
+        return _fitting(sorted(found, key=lambda hit: -hit.score), k, budget_tokens)
+
+    def _turns(self, ranked: Sequence[recalling.Ranked], until: str | None) -> Iterable[Recalled]:
+        """Ranked messages, with what is remembered of each: whether that still holds moves them."""
+        known = self.store.memories.of_messages(it.turn.rowid for it in ranked)
+        for it in ranked:
+            turn, memories = it.turn, [memory for memory in known.get(it.turn.rowid, ()) if _held(memory, until)]
+            hit = Recalled(turn.session_id, turn.id, turn.role, turn.text, turn.timestamp, it.score, why=it.why)
+            over = [memory for memory in known.get(turn.rowid, ()) if not _held(memory, until)]
+            if memories:
+                first = memories[0]
+                text, why = (first.text, "changed by you") if first.edited else (turn.text, "still holds")
+                yield replace(
+                    hit, score=hit.score + _HOLDS, kind=first.type, memory_id=first.id, text=text, why=(*it.why, why)
+                )
+            elif over:
+                last = max(over, key=lambda memory: memory.valid_to or "")
+                yield replace(
+                    hit, score=hit.score - _IS_OVER, kind=last.type, memory_id=last.id, valid_to=last.valid_to,
+                    why=(*it.why, f"held until {(last.valid_to or '')[:10]}"),
+                )  # fmt: skip
+            else:
+                yield hit
+
+    def _written(self, asked: recalling.Query, user: int, until: str | None) -> Iterable[Recalled]:
+        """Memories that no message holds: written, changed or imported by hand."""
+        words = set(asked.words)
+        for memory in self.store.memories.by_hand(user):
+            held = words & set(recalling.understand(memory.text).words)
+            if held and _held(memory, until):
+                why = (f"says {', '.join(f'‘{word}’' for word in sorted(held))}", "written by you")
+                yield Recalled(
+                    "", "", "user", memory.text, memory.valid_from, 1 + len(held) / len(words), memory.type, memory.id,
+                    memory.valid_to, why,
+                )  # fmt: skip
+
+    def _on_that_side(
+        self, query: str, user: int, until: str | None, best: float, known: set[str]
+    ) -> Iterable[Recalled]:
+        """Facts on the side of life that is asked for, whatever their words: "where do I live?", "in the halls now"."""
+        sides = asked_aspects(query)
+        if not sides:
+            return
+        for memory in self.store.memories.newest(user, _MOST_RECENT, until):
+            held = sides & aspects(memory.text).keys() | {side for side in sides if _SLOTS.get(side) == memory.slot}
+            sources = self.store.memories.sources(memory) if held else ()
+            if not sources or any(row["id"] in known for row in sources):
+                continue
+            row = sources[-1]
+            yield Recalled(
+                row["session_id"], row["id"], memory.said_by, memory.text, memory.valid_from, _SIDE * best, memory.type,
+                memory.id, why=(f"on {', '.join(sorted(held))}", "still holds"),
+            )  # fmt: skip
+
+    def _cosines(self, query: str, candidates: Sequence[recalling.Candidate]) -> list[float] | None:
+        """How alike in meaning each candidate is; None without vectors. Whatever is not embedded yet is average."""
+        if self._embedder is None or not candidates:
+            return None
+        vectors = self.store.vectors.of(it.turn.rowid for it in candidates)
+        if not vectors:
+            return None
+        (asked,) = self._embedder.embed([query])
+        alike = {rowid: cosine(asked, vector) for rowid, vector in vectors.items()}
+        average = sum(alike.values()) / len(alike)
+        return [alike.get(it.turn.rowid, average) for it in candidates]
+
+    def preferences(self, user: str | None = None) -> list[Memory]:
+        """How the user wants to be answered, newest first."""
+        number = self.store.sessions.user(user)
+        return list(self.store.memories.of_user(number, MemoryType.PREFERENCE)) if number is not None else []
+
+    def used(self, recalled: Iterable[Recalled]) -> None:
+        """Note that these were put before a question: what is used does not fade."""
+        with self.store.transaction():
+            self.store.memories.used(hit.memory_id for hit in recalled if hit.memory_id)
+
+    def before(self, question: str, user: str | None = None) -> list[dict[str, str]]:
+        """The question as chat messages, with what is known put before it."""
+        settings = self.settings.memory
+        recalled = self.recall(question, settings.recall, settings.recall_tokens, user) if settings.recall else []
+        asked = self.preferences(user)[: settings.preferences] if settings.preferences else []
+        return with_memory(question, recalled, [memory.text for memory in asked])
 
 
-def with_memory(question: str, recalled: Sequence[Recalled]) -> list[dict[str, str]]:
-    """The chat messages that put what was recalled before a question."""
+def open_memory(home: Home, store: Store, settings: Settings) -> MemoryProcessor:
+    """A home's memory, with the extractor and the embedder that its settings name. Raises ConfigError."""
+    embedder = Embedder(home.work / "embed") if settings.memory.rerank == "minilm" else None
+    extractor = llm_extractor(settings.memory, store) if settings.memory.extractor == "llm" else None
+    return MemoryProcessor(store=store, settings=settings, extractor=extractor, embedder=embedder)
+
+
+def llm_extractor(settings: MemorySettings, store: Store) -> Extractor:
+    """The extractor that asks a model server. Raises ConfigError."""
+    from atles.pipeline.extract_llm import LlmExtractor  # loaded where it is used: the daemon stays light
+    from atles.serving.openai import Endpoint
+
+    key = environment(settings.llm_api_key_env) if settings.llm_api_key_env else ""
+    endpoint = Endpoint(settings.llm_url, settings.llm_model, key, settings.llm_timeout_seconds)
+    return LlmExtractor(
+        endpoint,
+        RuleExtractor(settings.topics),
+        max_input_tokens=settings.llm_max_input_tokens,
+        tokens_per_day=settings.llm_tokens_per_day,
+        budget=store.spending,
+        slot_of=slot_of,
+    )
+
+
+def with_memory(question: str, recalled: Sequence[Recalled], preferences: Sequence[str] = ()) -> list[dict[str, str]]:
+    """The chat messages that put what was recalled before a question, marked so that it is never learned again."""
     messages = [{"role": "user", "content": question}]
-    if recalled:
-        lines = [f"- {hit.timestamp[:10]} {hit.role}: {_shortened(hit.text)}" for hit in recalled]
-        heading = "What you know from earlier chats with this user:"
-        messages.insert(0, {"role": "system", "content": "\n".join([heading, *lines])})
+    lines = [f"- {_told(hit)}: {' '.join(hit.text.split())}" for hit in recalled if hit.kind != MemoryType.PREFERENCE]
+    parts = []
+    if lines:
+        parts += ["What you know from earlier chats with this user:", *lines]
+    if preferences:
+        parts += ["How this user wants to be answered:", *(f"- {text}" for text in preferences)]
+    if parts:
+        content = "\n".join([injected.MARK_BEGIN, *parts, injected.MARK_END])
+        messages.insert(0, {"role": "system", "content": content})
     return messages
 
 
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
+def _told(hit: Recalled) -> str:
+    over = f", until {hit.valid_to[:10]}" if hit.valid_to else ""
+    return f"{hit.timestamp[:10]}{over} {hit.role}"
+
+
+def cosine(one: bytes, other: bytes) -> float:
+    """Of two vectors of signed bytes and length 127."""
+    return sum(map(mul, array("b", one), array("b", other))) / 127**2
+
+
+def _held(memory: Memory, until: str | None) -> bool:
+    return memory.valid_to is None or (until is not None and memory.valid_to > until)
+
+
+def _fitting(hits: Sequence[Recalled], k: int, budget_tokens: int | None) -> list[Recalled]:
+    """The first `k` that fit into the budget together."""
+    chosen: list[Recalled] = []
+    left = budget_tokens
+    taken: set[str] = set()
+    for hit in hits:
+        cost = recalling.tokens(hit.text)
+        if (left is not None and cost > left) or (hit.memory_id and hit.memory_id in taken):
+            continue
+        taken.add(hit.memory_id)
+        chosen.append(hit)
+        left = None if left is None else left - cost
+        if len(chosen) == k:
+            break
+    return chosen
+
+
+def _data(extraction: Extraction) -> dict[str, Any]:
+    """What a session's row says of its memories, for people and other programs."""
+    return {
+        kind.value + ("" if kind is MemoryType.SUMMARY else "s"): [
+            {"text": claim.text, "messages": claim.messages, "confidence": round(claim.confidence, 3)}
+            for claim in extraction.claims
+            if claim.type is kind
+        ]
+        for kind in MemoryType
+    }

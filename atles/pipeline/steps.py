@@ -23,6 +23,7 @@ from atles.layout import Home
 from atles.pipeline import journal, release
 from atles.pipeline.dataset import build_examples, snapshot
 from atles.pipeline.finetune import ModelFineTuner, Progress
+from atles.pipeline.forget import forget_files
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.worker import StepRunner
 from atles.queue import Job, NewJob, Queue
@@ -31,6 +32,7 @@ from atles.records import (
     AdapterState,
     Dataset,
     Example,
+    Extraction,
     Split,
     Step,
     TrainReport,
@@ -45,12 +47,17 @@ log = logging.getLogger("atles.pipeline")
 LEARN, TRAIN = "learn", "train"
 _BURST_SECONDS = 2.0  # sessions that arrive together are trained together; a log waits this long to see
 _PUBLISH_SECONDS = 0.25  # so that one writing of the log files serves many sessions
-PUBLISH = "publish"
+PUBLISH, EMBED = "publish", "embed"
 
 
 def first_job(session_id: str, revision: int) -> NewJob:
     """The job that begins a stored session's way through the pipeline."""
     return _session_job(Step.MEMORY, session_id, revision)
+
+
+def data_job(stored: StoredSession) -> NewJob:
+    """The job that makes a session's examples and files again, after something of it was forgotten."""
+    return _session_job(Step.DATA, stored.session.session_id, stored.revision)
 
 
 def _session_job(step: Step, session_id: str, revision: int, delay: float = 0.0) -> NewJob:
@@ -81,6 +88,7 @@ def all_steps(context: Context) -> dict[str, StepRunner]:
         Step.GATE: GateStep(context),
         Step.LOG: LogStep(context),
         PUBLISH: PublishStep(context),
+        EMBED: EmbedStep(context),
     }
 
 
@@ -97,14 +105,14 @@ class _SessionStep(ABC):
         self.c = context
         self._began = 0.0
 
-    def work(self, job: Job) -> None:
+    def work(self, job: Job) -> Any:
         self._began = time.monotonic()
 
-    def record(self, job: Job, result: None, seconds: float) -> Sequence[NewJob]:
+    def record(self, job: Job, result: Any, seconds: float) -> Sequence[NewJob]:
         stored = self.c.store.sessions.get(job.payload["session_id"])
         if stored.revision != job.payload["revision"]:
             return ()  # it has grown meanwhile: the job of the newer revision does the work
-        return self.apply(job, stored)
+        return self.apply(job, stored, result)
 
     def ended(self, job: Job, made: Mapping[str, Any], error: str = "") -> None:
         """Record how the step ended, with what it made."""
@@ -124,8 +132,8 @@ class _SessionStep(ABC):
         return self.following(job.payload["session_id"], job.payload["revision"])
 
     @abstractmethod
-    def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
-        """Do the step; the jobs that follow."""
+    def apply(self, job: Job, stored: StoredSession, result: Any) -> Sequence[NewJob]:
+        """Do the step with what `work` made; the jobs that follow."""
 
     @abstractmethod
     def following(self, session_id: str, revision: int) -> Sequence[NewJob]:
@@ -133,20 +141,51 @@ class _SessionStep(ABC):
 
 
 class MemoryStep(_SessionStep):
+    """Reads a session and remembers what it says; what it asks to forget is forgotten, and the data made again."""
+
     step = Step.MEMORY
 
-    def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
-        self.ended(job, self.c.memory.process_session(stored.session))
-        return self.following(stored.session.session_id, stored.revision)
+    def work(self, job: Job) -> Extraction | None:
+        super().work(job)
+        stored = self.c.store.sessions.get(job.payload["session_id"])
+        return self.c.memory.extract(stored) if stored.revision == job.payload["revision"] else None
+
+    def apply(self, job: Job, stored: StoredSession, result: Extraction) -> Sequence[NewJob]:
+        made = self.c.memory.remember(stored, result)
+        forget_files(self.c.home, self.c.store, made["forgotten_in"])
+        self.ended(job, made)
+        others = [name for name in made["forgotten_in"] if name != stored.session.session_id]
+        embed = [NewJob(EMBED, EMBED, LEARN, delay=_BURST_SECONDS)] if self.c.memory.embeds else []
+        return (
+            *self.following(stored.session.session_id, stored.revision),
+            *(data_job(self.c.store.sessions.get(name)) for name in others),
+            *embed,
+        )
 
     def following(self, session_id: str, revision: int) -> Sequence[NewJob]:
         return (_session_job(Step.DATA, session_id, revision),)
 
 
+class EmbedStep:
+    """Embeds messages that are not yet, some at a time, so that no session waits for it."""
+
+    def __init__(self, context: Context) -> None:
+        self.c = context
+
+    def work(self, job: Job) -> int:
+        return self.c.memory.embed_pending()
+
+    def record(self, job: Job, result: int, seconds: float) -> Sequence[NewJob]:
+        return (NewJob(EMBED, EMBED, LEARN),) if result else ()
+
+    def failed(self, job: Job, error: str) -> Sequence[NewJob]:
+        return ()
+
+
 class DataStep(_SessionStep):
     step = Step.DATA
 
-    def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
+    def apply(self, job: Job, stored: StoredSession, result: Any) -> Sequence[NewJob]:
         session = stored.session
         examples = build_examples(session)
         path = self.c.tuner.prepare_training_data(session, examples, stored.received_at, grown=stored.revision > 1)
@@ -274,7 +313,7 @@ class LogStep(_SessionStep):
 
     step = Step.LOG
 
-    def apply(self, job: Job, stored: StoredSession) -> Sequence[NewJob]:
+    def apply(self, job: Job, stored: StoredSession, result: Any) -> Sequence[NewJob]:
         session_id, store = stored.session.session_id, self.c.store
         if self._training_to_come(session_id):
             store.sessions.wait_for_training(session_id, True)

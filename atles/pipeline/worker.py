@@ -111,7 +111,9 @@ class Worker:
         text = f"{type(error).__name__}: {error}"
         # A failure nobody foresaw may pass, too: a full disk, a locked file.
         if getattr(error, "retryable", True) and job.attempts < self._settings.max_attempts:
-            delay = self._settings.backoff_seconds * 2 ** (job.attempts - 1)
+            # Who knows how long the outside world needs says so.
+            base = max(self._settings.backoff_seconds, getattr(error, "patience", 0.0))
+            delay = max(base * 2 ** (job.attempts - 1), getattr(error, "retry_after", None) or 0.0)
             log.warning("%s: try %d failed, again in %g s: %s", job.key, job.attempts, delay, text, exc_info=error)
             self._queue.retry(job, text, delay)
         else:

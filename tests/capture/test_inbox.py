@@ -11,6 +11,7 @@ import pytest
 
 from atles.capture.inbox import Inbox
 from atles.layout import Home
+from atles.pipeline.scrub import scrub_session
 from atles.queue import NewJob
 from atles.queue.leases import LeaseQueue
 from atles.records import Arrival
@@ -50,7 +51,8 @@ def make(home: Home, store: Store, queue: LeaseQueue, clock: Clock) -> Callable[
         return NewJob("memory", f"memory:{session_id}#{revision}", "learn")
 
     return lambda: Inbox(
-        home, store, queue, first_job, heldout_every=5, settle_seconds=SETTLE_SECONDS, clock=clock
+        home, store, queue, first_job, heldout_every=5, settle_seconds=SETTLE_SECONDS,
+        scrub=lambda session: scrub_session(session)[0], clock=clock,
     )  # fmt: skip
 
 

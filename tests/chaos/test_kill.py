@@ -41,7 +41,7 @@ def learned_once(home: Home, sessions: list[dict[str, Any]], trainings: int | No
     queue = LeaseQueue(store.database, "test")
     assert [job.key for job in queue.dead()] == []
     assert sorted(row["session_id"] for row in store.sessions.list()) == ids
-    assert sorted(row["session_id"] for row in store.memories.list()) == ids
+    assert sorted(row["session_id"] for row in store.memories.sessions()) == ids
     stored = store.database._connection
     examples = {example.id for session in sessions for example in build_examples(Session.of(session))}
     rows = stored.execute("select id from examples where withdrawn_at is null").fetchall()

@@ -86,7 +86,7 @@ def test_drain_then_look(call: Call, told: Told, folder: Path) -> None:
     assert len(shown["examples"]) == 3 and shown["adapters"] == []
     assert "What colour is the boat number 1?" in call("sessions", "show", "session_001").stdout
 
-    assert len(told("memory")) == 2
+    assert len(told("memory")["topics"]) > 2
     assert told("memory", "show", "1") == told("memory", "show", told("memory", "show", "1")["session_id"])
     assert "boat" in call("memory", "show", "1").stdout
     assert told("adapters") == []

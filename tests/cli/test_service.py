@@ -84,7 +84,7 @@ def test_run_drains_when_it_is_told_to_end(root: Path, number: signal.Signals) -
     assert not home.owner.exists()
     store = Store(home.database)
     try:
-        stored, remembered = store.sessions.list(), store.memories.list()
+        stored, remembered = store.sessions.list(), store.memories.sessions()
     finally:
         store.close()
     assert len(stored) == len(remembered) > 0

@@ -41,7 +41,7 @@ class Pipeline:
         self.store = Store(home.database)
         self.queue = LeaseQueue(self.store.database, f"worker-{time.monotonic_ns()}", 60.0, lambda: self.now)
         self.queue.release_others()
-        self.memory = MemoryProcessor(store=self.store)
+        self.memory = MemoryProcessor(store=self.store, settings=settings)
         self.tuner = ModelFineTuner(home=home, settings=settings)
         self.context = steps.Context(
             home, settings, self.store, self.queue, self.memory, self.tuner, lambda event: None, self.stop,
@@ -54,7 +54,8 @@ class Pipeline:
         ]
         self.inbox = Inbox(
             home, self.store, self.queue, steps.first_job,
-            heldout_every=settings.train.heldout_every, settle_seconds=10, clock=lambda: self.now,
+            heldout_every=settings.train.heldout_every, settle_seconds=10, scrub=self.memory.prepare,
+            clock=lambda: self.now,
         )  # fmt: skip
 
     def arrive(self, *sessions: dict[str, Any]) -> list[Arrival | None]:

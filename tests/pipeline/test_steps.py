@@ -38,9 +38,10 @@ def test_a_session_becomes_memory_data_and_a_log_entry(pipeline: Pipeline) -> No
     assert pipeline.arrive(said) == [Arrival.NEW]
     pipeline.work_off()
     entry = pipeline.log("s")
-    memory = pipeline.store.memories.get("s")
+    memory = pipeline.store.memories.session("s")
     assert memory["preferences"] == ["Please keep it short"] and memory["topics"]
-    assert entry["memory_items_created"] == len(memory["topics"]) + 1
+    facts = memory["data"]["facts"]
+    assert entry["memory_items_created"] == len(memory["topics"]) + len(facts) + 1
     assert entry["messages_count"] == 2 and entry["errors"] == [] and entry["revision"] == 1
     assert entry["tokens_processed"] == 13 + 9 + 1  # words and punctuation marks
     assert set(entry["seconds"]) == {"memory", "data", "log"}
@@ -180,7 +181,7 @@ def test_a_session_that_grew_brings_only_its_new_examples(pipeline: Pipeline, ho
     assert entries[1]["training"].startswith("did not take part yet: 2 of the 16")
     assert entries[1]["messages_count"] == 6
     assert len(fake.runs("train")) == 1
-    assert len(pipeline.store.memories.list()) == 13
+    assert len(pipeline.store.memories.sessions()) == 13
     (file,) = home.training_data.glob("training_session_001_*.jsonl")
     assert len(lines(file)) == 3, "one file per session: it holds what the shorter one held"
 
@@ -230,7 +231,7 @@ def test_a_step_that_fails_once_is_done_once(pipeline: Pipeline, step: Step) -> 
     (entry,) = pipeline.store.logs.of_session("session_001")
     assert entry["errors"] == [] and entry["memory_items_created"] > 0
     assert pipeline.store.logs.steps("session_001", 1)[step]["attempts"] == 2
-    assert pipeline.store.examples.count_new() == 3 and len(pipeline.store.memories.list()) == 1
+    assert pipeline.store.examples.count_new() == 3 and len(pipeline.store.memories.sessions()) == 1
 
 
 @pytest.mark.parametrize("step", [Step.MEMORY, Step.DATA])
@@ -246,7 +247,7 @@ def test_a_step_that_keeps_failing_is_set_aside_and_the_rest_goes_on(
     (entry,) = pipeline.store.logs.of_session("session_001")
     assert len(entry["errors"]) == 1 and entry["errors"][0].startswith(f"{step}: OSError")
     assert step not in entry["seconds"]
-    assert len(pipeline.store.memories.list()) == (step is not Step.MEMORY)
+    assert len(pipeline.store.memories.sessions()) == (step is not Step.MEMORY)
     assert pipeline.store.examples.count_new() == (0 if step is Step.DATA else 3)
     assert [line["session_id"] for line in lines(home.master_log)] == ["session_001"]
 

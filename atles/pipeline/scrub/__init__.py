@@ -22,12 +22,13 @@ from typing import Any
 
 from atles.pipeline.scrub import formats, labelled, numbers
 from atles.pipeline.scrub.span import PLACEHOLDERS, Span
-from atles.records import Session
+from atles.records import Message, Session
 
 __all__ = ["LEVELS", "PLACEHOLDERS", "scrub_session", "scrub_text", "scrub_value"]
 
 LEVELS = ("secrets", "pii", "off")
 
+_LONE = 4  # characters of a secret that is recognised without what announced it
 _MAX_PASSES = 20  # a placeholder can make its neighbour readable as a secret; two passes are the rule
 
 _PLACEHOLDER = re.compile(r"\[(?:" + "|".join(sorted(PLACEHOLDERS)) + r")\]")
@@ -97,17 +98,52 @@ def scrub_value(value: Any, level: str = "secrets") -> tuple[Any, Counter[str]]:
 def scrub_session(session: Session, level: str = "secrets") -> tuple[Session, Counter[str]]:
     """The session with every message and its metadata scrubbed; the same object if nothing changed.
 
-    Message ids stay: they hash the words as they came, so that a history that is sent again is recognised.
+    Message ids stay: they hash the words as they came, so that a history that is sent again is recognised. What a label
+    gave away in one message ("my pin is …") is taken out of the others, too, where nothing announces it.
     """
     counts: Counter[str] = Counter()
     messages = []
+    known: dict[str, str] = {}
     for message in session.messages:
         raw, found = scrub_value(message.raw, level)
         counts += found
         messages.append(replace(message, raw=raw) if found else message)
+        if found:
+            known |= _unusual(message.text, level)
+    if known:
+        again = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, sorted(known, key=len, reverse=True))) + r")(?!\w)")
+        messages = [_without(message, again, known, counts) for message in messages]
     metadata, found = scrub_value(session.metadata, level)
     counts += found
     return (replace(session, messages=tuple(messages), metadata=metadata) if counts else session), counts
+
+
+def _unusual(text: str, level: str) -> dict[str, str]:
+    """The secrets of a text that cannot be mistaken for words where they stand alone, each with its type."""
+    found = {text[span.start : span.end].strip(): span.kind for find in _finders(level) for span in find(text)}
+    return {
+        secret: kind
+        for secret, kind in found.items()
+        if len(secret) >= _LONE
+        and any(it.isdigit() or not it.isalnum() for it in secret)
+        and not _PLACEHOLDER.search(secret)
+    }
+
+
+def _without(message: Message, again: re.Pattern[str], known: Mapping[str, str], counts: Counter[str]) -> Message:
+    def clean(content: Any) -> Any:
+        if isinstance(content, str):
+            counts.update(known[secret] for secret in again.findall(content))
+            return again.sub(lambda match: f"[{known[match.group()]}]", content)
+        if isinstance(content, list):
+            return [clean(part) for part in content]
+        if isinstance(content, Mapping) and "text" in content:
+            return {**content, "text": clean(content["text"])}
+        return content
+
+    content = message.raw.get("content")
+    cleaned = clean(content)
+    return message if cleaned == content else replace(message, raw={**message.raw, "content": cleaned})
 
 
 def _finders(level: str) -> tuple[Callable[[str], Iterator[Span]], ...]:

@@ -1,0 +1,172 @@
+"""Forgetting: a hard delete of words, wherever the database holds them. Knows the store, never how it was asked for.
+
+A forgotten message keeps its place and its id, without its words: so a client that sends its history again does not
+bring them back. What was said of it (memories, topics, examples, vectors) goes, and what it had replaced holds again.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from atles.clock import timestamp
+from atles.layout import Home, file_name, write_atomic
+from atles.pipeline.recall import STOP_WORDS
+from atles.pipeline.reconcile import folded
+from atles.records import ForgetRequest, Memory, Message, canonical_json
+from atles.store import Store
+from atles.store.sessions import StoredSession, rowids
+
+_RARE = 12  # messages: a word that more of them hold names nothing in particular
+_WORD = re.compile(r"[^\W_]+")
+# Words of a request to forget that do not name what is to be forgotten.
+_ASKING = frozenset(
+    """anything bit business conversation delete everything fact forget forgotten ignore info information memory mention
+    mentioned part please record records remove said something stuff talked telling thing things told whole wipe
+    name""".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What is gone: how many messages lost their words, how many memories, and in which sessions."""
+
+    messages: int
+    memories: int
+    sessions: tuple[str, ...]
+
+
+def forget_memories(store: Store, memories: Iterable[Memory]) -> Forgotten:
+    """Forget memories, and the words that said them."""
+    with store.transaction():
+        gone = list(memories)
+        messages = {row["rowid"] for memory in gone for row in store.memories.sources(memory)}
+        for memory in gone:
+            store.memories.delete(memory.id)
+        done = forget_messages(store, messages)
+    return Forgotten(done.messages, done.memories + len(gone), done.sessions)
+
+
+def forget_messages(store: Store, messages: Iterable[int]) -> Forgotten:
+    """Forget messages (rowids), and every memory that only they said."""
+    rowids_ = sorted(set(messages))
+    if not rowids_:
+        return Forgotten(0, 0, ())
+    with store.transaction():
+        store.turns.remove_messages(rowids_)
+        store.vectors.remove(rowids_)
+        touched = {memory.id: memory for found in store.memories.of_messages(rowids_).values() for memory in found}
+        sessions = store.sessions.forget_messages(rowids_, timestamp())
+        store.memories.drop_messages(rowids_)
+        deleted = 0
+        for memory in touched.values():
+            if not memory.edited and not store.memories.sources(memory):
+                store.memories.delete(memory.id)
+                deleted += 1
+        for session_id in sessions:
+            store.examples.blank(session_id)
+            store.logs.forget(session_id)
+            _prune(store, session_id)
+        store.memories.drop_idle_topics()
+        store.turns.wipe()
+        store.memories.wipe()
+    return Forgotten(len(rowids_), deleted, tuple(sessions))
+
+
+def _prune(store: Store, session_id: str) -> None:
+    """Keep of a session's own row what its remaining words still say."""
+    stored = store.sessions.get(session_id)
+    left = f" {folded(' '.join(message.text for message in stored.session.messages))} "
+
+    def kept(text: str) -> bool:
+        return f" {folded(text)} " in left
+
+    row = store.memories.session_or_none(session_id)
+    if row is None:
+        return
+    topics = [text for text in row["topics"] if kept(text)]
+    data = {kind: [it for it in items if kept(it["text"])] for kind, items in row["data"].items()}
+    store.memories.put_topics(stored.user, stored.number, {folded(text): text for text in topics})
+    preferences = [text for text in row["preferences"] if kept(text)]
+    store.memories.put_session(session_id, row["message_count"], topics, preferences, data)
+
+
+def forget_session(store: Store, session_id: str) -> Forgotten:
+    """Forget all that was said in a session. Raises AtlesError if there is none of that name."""
+    stored = store.sessions.get(session_id)
+    return forget_messages(store, [row["rowid"] for row in store.sessions.message_rows(stored.number)])
+
+
+def asked(store: Store, stored: StoredSession, request: ForgetRequest) -> Forgotten:
+    """Do what the user asked for in a chat: forget what the words of the request name, or what was said just before.
+
+    The request itself and the answers to what is forgotten go, too: they repeat it.
+    """
+    rows = {row["position"]: row for row in store.sessions.message_rows(stored.number)}
+    words = [word for word in _words(request.about) if word not in _ASKING]
+    if words:
+        chosen = _named(store, stored.user, words, rows[request.message]["rowid"])
+    else:
+        before = [n for n in sorted(rows) if n < request.message and rows[n]["role"] == "user"]
+        chosen = {rows[before[-1]]["rowid"]} if before else set()
+    chosen |= {rows[request.message]["rowid"]}
+    return forget_messages(store, chosen | _answers(store, chosen))
+
+
+def _named(store: Store, user: int, words: list[str], request: int) -> set[int]:
+    """Messages before the request that hold all of its words, or one that few messages hold."""
+    first, _ = rowids(user)
+    held = {word: set(store.turns.with_word(word, first, request - 1)) for word in words}
+    held = {word: found for word, found in held.items() if found}
+    if not held:
+        return set()
+    chosen = set.intersection(*held.values())
+    for found in held.values():
+        if len(found) <= _RARE:
+            chosen |= found
+    return {first + place for place in chosen}
+
+
+def _answers(store: Store, messages: set[int]) -> set[int]:
+    """The assistant's direct answers to messages of the user."""
+    return {row["rowid"] for row in store.sessions.answers_to(sorted(messages))}
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in dict.fromkeys(_WORD.findall(text.lower())) if word not in STOP_WORDS]
+
+
+def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
+    """Bring the files of sessions up to what the store still knows: the processed file and the logs. Raises OSError.
+
+    A daemon may append to the master log meanwhile: what it misses there it writes again.
+    """
+    gone = set(sessions)
+    for session_id in gone:
+        path = home.processed / home.completed(session_id).name
+        if path.exists():
+            write_atomic(path, canonical_json(store.sessions.get(session_id).session.as_json()))
+        for log in home.logs.glob(f"session_log_{file_name(session_id)}_*.json"):
+            write_atomic(log, json.dumps(_silent(json.loads(log.read_text("utf-8"))), indent=2))
+    if gone and home.master_log.exists():
+        lines = home.master_log.read_text("utf-8").splitlines(keepends=True)
+        write_atomic(home.master_log, "".join(_silent_line(line, gone) for line in lines))
+
+
+def _silent_line(line: str, sessions: set[str]) -> str:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line  # of somebody else's, or half of one
+    ours = isinstance(entry, dict) and entry.get("session_id") in sessions
+    return json.dumps(_silent(entry)) + "\n" if ours else line
+
+
+def _silent(entry: dict[str, Any]) -> dict[str, Any]:
+    """A log entry without what quotes the session."""
+    return {**entry, "improvements": []}
+
+
+def is_forgotten(message: Message) -> bool:
+    return "forgotten" in message.raw
