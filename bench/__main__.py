@@ -14,7 +14,13 @@ from pathlib import Path
 
 from bench.figures import machine, say, table
 
-BENCHMARKS = {"import": "bench.imports", "daemon": "bench.daemon", "training": "bench.training"}
+BENCHMARKS = {
+    "import": "bench.imports",
+    "daemon": "bench.daemon",
+    "memory": "bench.memory",
+    "scale": "bench.recall.scale",
+    "training": "bench.training",
+}
 
 
 def main() -> int:

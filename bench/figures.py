@@ -16,17 +16,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Figure:
-    """One number. `target` is the most it may be; None where nothing was promised. `note` says how it was got."""
+    """One number. `target` is the most it may be, `least` the least; None where nothing was promised. `note` says how
+    it was got."""
 
     name: str
     value: float
     unit: str
     target: float | None = None
     note: str = ""
+    least: float | None = None
 
     @property
     def met(self) -> bool | None:
-        return None if self.target is None else self.value <= self.target
+        if self.target is None and self.least is None:
+            return None
+        return (self.target is None or self.value <= self.target) and (self.least is None or self.value >= self.least)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"met": self.met}
@@ -79,7 +83,8 @@ def table(title: str, figures: Iterable[Figure]) -> str:
     """The figures as aligned text, with what each is held against."""
     rows = []
     for figure in figures:
-        verdict = "" if figure.met is None else f"{'ok  ' if figure.met else 'MISS'} <= {figure.target:g}"
+        bound = f">= {figure.least:g}" if figure.least is not None else f"<= {figure.target or 0:g}"
+        verdict = "" if figure.met is None else f"{'ok  ' if figure.met else 'MISS'} {bound}"
         rows.append((figure.name, shown(figure.value), figure.unit, verdict, figure.note))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [

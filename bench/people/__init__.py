@@ -7,8 +7,8 @@ A folder of this form holds one JSON file a person and one with controls:
     controls  [{"id", "ask", "expect"}]
 
 `expect` and `reject` are searched without regard to case; "" matches nothing. Kinds: fact, update (changed later: the
-new, not the old), correction, preference (the regexes are about an answer to `ask`; `request`, where it is given, is how
-the wish was put), procedure, distractor, secret and forget (of the last three only `reject` counts).
+new, not the old), correction, preference (the regexes are about an answer to `ask`; `request`, where it is given, is
+how the wish was put), procedure, distractor, secret and forget (of the last three only `reject` counts).
 """
 
 import json
@@ -91,7 +91,9 @@ def load(folder: Path) -> People:
                 name = file.stem if len(items) == 1 else f"{file.stem}-{number}"
                 found.people.append(_person(item, name, where, found))
             elif "controls" in item:
-                found.controls += [c for n, it in enumerate(item["controls"]) if (c := _control(it, f"{where}[{n}]", found))]
+                found.controls += [
+                    c for n, it in enumerate(item["controls"]) if (c := _control(it, f"{where}[{n}]", found))
+                ]
             elif control := _control(item, where, found):
                 found.controls.append(control)
     _counts(found)

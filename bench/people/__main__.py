@@ -1,4 +1,5 @@
-"""Checks a folder of people and controls: `python -m bench.people [FOLDER]`. Exit code 1 where it is not of the form."""
+"""Checks a folder of people and controls: `python -m bench.people [FOLDER]`. Exit code 1 where it is not of the
+form."""
 
 import sys
 from collections import Counter
