@@ -11,7 +11,7 @@ from atles.pipeline.extract.judge import judge
 from atles.pipeline.extract.names import NO_FRAGMENT, People
 from atles.pipeline.extract.reading import BLANK, Clause, Sentence
 from atles.pipeline.extract.slots import slot_of
-from atles.pipeline.extract.third import NAME_IS, THIRD, last_resort
+from atles.pipeline.extract.third import NAME_IS, OWNS, THIRD, last_resort
 from atles.pipeline.extract.verdict import NOTHING, Verdict
 from atles.pipeline.extract.wording import COMPLEMENT, LEADING, PRONOUN, clean
 from atles.pipeline.extract.words import KIN, OTHERS, PETS
@@ -193,6 +193,9 @@ class Reader:
                     for other in clauses[:at]
                 )
             )
+            of_a_relative = KIN.intersection(word for other in clauses[:at] for word in other.words)
+            if mine and of_a_relative and OWNS.match(" ".join(words)):
+                return Verdict(False, "somebody else")  # a sister's tattoo is hers
             verdict = Verdict(True, kind="third", sure=0.75) if mine and not guards.hypothetical(clause) else NOTHING
         if not verdict.fact and (match := NAME_IS.match(" ".join(words))) and match["name"] in self._people.known:
             verdict = Verdict(True, kind="known", sure=0.75)

@@ -111,8 +111,20 @@ _QUESTION_WORDS = frozenset(
 )
 
 
+# "i go yeah sure i toured with the stones": how people tell what they answered, mostly in fun.
+_TOLD_TALK = re.compile(
+    r"\b(?:i|i'm|im|he|she) (?:go|goes|went|was like|am like|be like|like),? (?:yeah|yes|yep|no|nah|oh|sure|hey|dude|well|ok|okay)\b",
+    re.IGNORECASE,
+)
+
+
 def joke(sentence: Sentence) -> bool:
-    return bool(_IRONY_MARK.search(sentence.tail) or _IRONY_MARK.search(sentence.text) or _JOKE.search(sentence.plain))
+    return bool(
+        _TOLD_TALK.search(sentence.plain)
+        or _IRONY_MARK.search(sentence.tail)
+        or _IRONY_MARK.search(sentence.text)
+        or _JOKE.search(sentence.plain)
+    )
 
 
 def laughed_at(sentence: Sentence) -> bool:

@@ -21,6 +21,12 @@ THIRD = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+# What somebody has, keeps or wears is theirs, whoever they are to the user; what they suffer from is the user's concern.
+OWNS = re.compile(
+    r"^(?:and |but )?(?:she|he|they) (?:(?:also|still|now|always|just|really|even) )*(?:owns?|keeps?|wears|drives?|bought|"
+    r"(?:has|have)(?: got)? (?:a|an|two|three|four|five|six|his|her|their|\d+)(?! (?:\w+ )?(?:allerg|intoleran|condition|"
+    r"disease|diabet|asthma|cancer|stroke|baby|birthday|exam|son|daughter|kid|child)))\b"
+)
 NAME_IS = re.compile(
     r"^(?P<name>[\w'-]+)(?:,|'s)?\s+(?:is|was|has|lives|works|plays|loves|hates|turned|turns|goes|sleeps|"
     r"eats|studies|died|moved|likes|just\ turned|who\ is)\b"
