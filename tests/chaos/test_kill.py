@@ -47,7 +47,7 @@ def learned_once(home: Home, sessions: list[dict[str, Any]], trainings: int | No
     rows = stored.execute("select id from examples where withdrawn_at is null").fetchall()
     assert {row["id"] for row in rows} == examples
     messages = sum(len(session["messages"]) for session in sessions)
-    for table in ("messages", "messages_fts"):
+    for table in ("messages", "turns_docsize"):
         assert stored.execute(f"select count(*) from {table}").fetchone()[0] == messages
     adapters = store.adapters.list()
     if trainings is not None:

@@ -90,7 +90,7 @@ def test_drain_then_look(call: Call, told: Told, folder: Path) -> None:
     assert told("memory", "show", "1") == told("memory", "show", told("memory", "show", "1")["session_id"])
     assert "boat" in call("memory", "show", "1").stdout
     assert told("adapters") == []
-    assert "Nothing" not in call("memory").stdout
+    assert "boat number (2×)" in call("memory").stdout
 
 
 def test_names_may_be_shortened_where_that_is_clear(call: Call, told: Told, root: Path) -> None:
