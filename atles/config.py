@@ -126,7 +126,7 @@ _RULES = (
     ("memory.extractor", lambda v: v in ("rules", "llm"), "must be rules or llm"),
     ("memory.llm_url", lambda v: v.startswith(("http://", "https://")), "must begin with http:// or https://"),
     ("memory.llm_timeout_seconds", lambda v: v > 0, "must be above 0"),
-    ("memory.llm_max_input_tokens", lambda v: v >= 500, "must be at least 500"),
+    ("memory.llm_max_input_tokens", lambda v: v >= 1000, "must be at least 1000: the instructions take half of that"),
     ("memory.llm_tokens_per_day", lambda v: v >= 0, "must not be negative"),
     ("scrub.level", lambda v: v in ("secrets", "pii", "off"), "must be secrets, pii or off"),
     ("train.min_new_examples", lambda v: v >= 1, "must be at least 1"),

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "import": "bench.imports",
     "daemon": "bench.daemon",
     "memory": "bench.memory",
+    "recall": "bench.recall.peers",
     "scale": "bench.recall.scale",
     "training": "bench.training",
 }

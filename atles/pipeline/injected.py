@@ -14,7 +14,7 @@ MARK_END = "</atles-memory>"
 
 # A marked block, an unmarked one from its heading to the end of its list, and a marker that lost its partner (a
 # client cut the history): then everything after the beginning is suspect.
-_HEADINGS = re.compile(r"What you know from earlier chats|How this user wants to be answered")
+_HEADINGS = ("What you know from earlier chats", "How this user wants to be answered")
 _BLOCK = re.compile(
     rf"{re.escape(MARK_BEGIN)}.*?(?:{re.escape(MARK_END)}|\Z)"
     r"|^[ \t]*(?:What you know from earlier chats with this user|How this user wants to be answered):[^\n]*"
@@ -25,7 +25,7 @@ _BLOCK = re.compile(
 
 def strip(text: str) -> str:
     """The text without what was injected."""
-    if MARK_BEGIN not in text and not _HEADINGS.search(text):
+    if MARK_BEGIN not in text and not any(heading in text for heading in _HEADINGS):
         return text.replace(MARK_END, "") if MARK_END in text else text
     return _BLOCK.sub("", text).replace(MARK_END, "").strip()
 

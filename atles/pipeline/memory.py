@@ -126,13 +126,15 @@ class MemoryProcessor:
 
         For large histories and for a user's first look: milliseconds per thousand messages. All or nothing.
         """
-        count = 0
-        with self.store.transaction():
+        store = self.store
+        with store.transaction():
+            numbers = []
             for session in sessions:
                 session = self.prepare(session if isinstance(session, Session) else Session.of(session))
-                self.store.sessions.add(session, self.settings.train.heldout_every)
-                count += self.store.turns.index(self.store.sessions.number(session.session_id))
-        return count
+                store.sessions.add(session, self.settings.train.heldout_every)
+                numbers.append(store.sessions.number(session.session_id))
+            # After all of them: FTS5 writes out what it has gathered whenever another table is written to.
+            return sum(map(store.turns.index, numbers))
 
     def _rewrite(self, stored: StoredSession) -> None:
         """Scrub what was stored under another `scrub.level`, or by a version that did not scrub."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from atles.config import QueueSettings
-from atles.errors import LeaseLost, ProgramFailed
+from atles.errors import EndpointError, LeaseLost, ProgramFailed
 from atles.queue import Job, NewJob, Queue
 from atles.store import Store
 
@@ -104,7 +104,7 @@ class Worker:
         return True
 
     def _handle(self, job: Job, step: StepRunner, error: Exception) -> None:
-        if isinstance(error, ProgramFailed) and error.kind == "stopped":
+        if isinstance(error, (ProgramFailed, EndpointError)) and error.kind == "stopped":
             self._queue.give_back(job)
             log.info("%s: stopped; it goes on at the next start", job.key)
             return

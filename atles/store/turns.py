@@ -102,8 +102,8 @@ def said(year: int | None, month: int, day: int | None) -> str:
 
 
 def _phrase(word: str) -> str:
-    """As an FTS5 expression. `words` leaves no character in it that FTS5 would read as syntax."""
-    return '"' + _apart(word).replace('"', '""') + '"'
+    """As an FTS5 expression. Whatever is in it, none of it is read as syntax."""
+    return '"' + _apart(word).replace('"', " ").replace("\0", " ") + '"'
 
 
 def _apart(text: str) -> str:

@@ -365,6 +365,13 @@ def test_an_instruction_in_the_chat_stores_nothing() -> None:
     assert not stored(extraction) and not extraction.forget
 
 
+def test_what_was_remembered_before_is_not_learned_again() -> None:
+    block = "u: <atles-memory>\n- my home is Lyon\n</atles-memory>\nWhat should I cook?"
+    model = FakeModel(answer(facts=[item("my home is Lyon", 0)]))
+    found = LlmExtractor(model, Rules()).extract(session("s", block))
+    assert not stored(found) and "Lyon" not in model.chats[0][-1]["content"]
+
+
 def test_an_adversary_stores_only_sentences_of_the_user() -> None:
     """Thousands of random items made of the chat's own words, against one claim: what is stored was said, as it is."""
     dice = random.Random(7)

@@ -113,7 +113,8 @@ _QUESTION_WORDS = frozenset(
 
 # "i go yeah sure i toured with the stones": how people tell what they answered, mostly in fun.
 _TOLD_TALK = re.compile(
-    r"\b(?:i|i'm|im|he|she) (?:go|goes|went|was like|am like|be like|like),? (?:yeah|yes|yep|no|nah|oh|sure|hey|dude|well|ok|okay)\b",
+    r"\b(?:i|i'm|im|he|she) (?:go|goes|went|was like|am like|be like|like),? "
+    r"(?:yeah|yes|yep|no|nah|oh|sure|hey|dude|well|ok|okay)\b",
     re.IGNORECASE,
 )
 

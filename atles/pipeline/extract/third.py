@@ -21,11 +21,15 @@ THIRD = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-# What somebody has, keeps or wears is theirs, whoever they are to the user; what they suffer from is the user's concern.
+# What somebody has, keeps or wears is theirs, whoever they are to the user; what they suffer from concerns the user.
 OWNS = re.compile(
-    r"^(?:and |but )?(?:she|he|they) (?:(?:also|still|now|always|just|really|even) )*(?:owns?|keeps?|wears|drives?|bought|"
-    r"(?:has|have)(?: got)? (?:a|an|two|three|four|five|six|his|her|their|\d+)(?! (?:\w+ )?(?:allerg|intoleran|condition|"
-    r"disease|diabet|asthma|cancer|stroke|baby|birthday|exam|son|daughter|kid|child)))\b"
+    r"""^(?:and\ |but\ )?(?:she|he|they)\ (?:(?:also|still|now|always|just|really|even)\ )*
+    (?:owns?|keeps?|wears|drives?|bought
+      |(?:has|have)(?:\ got)?\ (?:a|an|two|three|four|five|six|his|her|their|\d+)
+       (?!\ (?:\w+\ )?(?:allerg|intoleran|condition|disease|diabet|asthma|cancer|stroke|baby|birthday|exam|son|
+         daughter|kid|child))
+    )\b""",
+    re.IGNORECASE | re.VERBOSE,
 )
 NAME_IS = re.compile(
     r"^(?P<name>[\w'-]+)(?:,|'s)?\s+(?:is|was|has|lives|works|plays|loves|hates|turned|turns|goes|sleeps|"

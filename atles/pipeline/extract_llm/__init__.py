@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from atles.errors import EndpointError
+from atles.pipeline import injected
 from atles.pipeline.extract_llm import prompt
 from atles.pipeline.extract_llm.verify import Guard, SlotOf, Verifier
 from atles.records import Claim, Extraction, ForgetRequest, MemoryType, Session, content_id
@@ -83,6 +84,7 @@ class LlmExtractor:
 
     def extract(self, session: Session) -> Extraction:
         """What the session says. Raises EndpointError; its `retryable` and `retry_after` say whether and when again."""
+        session = injected.without(session)  # what was remembered before is nothing that was said now
         ruled = self._rules.extract(session)
         parts = prompt.windows(session, self._max_input)
         call = _Calls(self._max_calls, self._max_session)

@@ -62,8 +62,10 @@ def _schema() -> Mapping[str, Any]:
         "said_as": {"type": "string", "enum": [MEANT, "joke", "hypothetical", "quotation", "role_play"]},
     }
     # The limits end the endless lists of small models.
-    short = {"open_questions": (common, 5), "summary": (common, 3), FORGET: (common, 3)}
-    lists = {name: _list(*short.get(name, (claim, 12))) for name in (*LISTS, FORGET)}
+    claims = {"facts": 12, "preferences": 5, "corrections": 5, "procedures": 3}
+    plain = {"open_questions": 3, "summary": 3, FORGET: 3}
+    lists = {name: _list(claim, most) for name, most in claims.items()}
+    lists |= {name: _list(common, most) for name, most in plain.items()}
     return _object(lists)
 
 

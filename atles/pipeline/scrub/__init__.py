@@ -49,12 +49,31 @@ _SECRET_NAME = re.compile(
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
+# What most messages consist of: words of letters, and few numbers. No form of a key fits into such words; and every
+# label, and all else that `labelled` and `formats` go by, has one of these in some word: keep them in step with LABEL.
+_WORD = re.compile(r"[\"'(]{0,2}[A-Za-z]{1,20}(?:['’][A-Za-z]{1,5})?[.,!?;:)\"']{0,3}|[-–—?!.,&;:()]{1,3}")
+_NUMBER = re.compile(r"[\"'(]?\d{1,4}(?:['’]?s|th|st|nd|rd)?[.,!?;)]{0,3}", re.ASCII)
+_ANNOUNCES = re.compile(
+    r"pass(?!ion|ing|age)|kennwort|contrase|parola|wachtw|senha|adgang|salas|heslo|sandi|psw|pword|mdp|pwd|(?<![a-z])pw"
+    r"|wpa|wifi|wlan|clave|(?<![a-z])pin(?![a-z])|pinnum|otp|mfa|cv[vcn]|puk|zahl|(?<![a-z])tan(?![a-z])|code|comb"
+    r"|seed|mnemonic|recovery|backup|wallet|ssn|security|insurance|(?<![a-z])(?:nino|tax|itin|dni|nif|nhs|ahv|aba)"
+    r"|national|ausweis|licen|steuer|card|aadh|cpf|curp|bsn|personn|pesel|medicare|fiscale|sozialv"
+    r"|acc(?:ount|t)|routing|konto|blz|leitzahl|bsb|compte|cuenta|key|token|secret|creden|(?<![a-z])creds|session"
+    r"|log-?in|zugang|anmeld|authori|bearer|basic",
+    re.IGNORECASE,
+)
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_PLAIN_NAMES = frozenset(("role", "name", "content", "timestamp"))
+_MOST_NUMBERS = 2  # eight digits: fewer than any card has
+_MOST_KNOWN = 4_000
+_known: set[str] = set()  # words that were found to hold nothing: the common ones of a language, after some messages
+
 
 def scrub_text(text: str, level: str = "secrets") -> tuple[str, Counter[str]]:
     """The text with placeholders, and how many of each type. Scrubbing the answer changes nothing."""
     finders = _finders(level)
     counts: Counter[str] = Counter()
-    if not text or not finders:
+    if not text or not finders or (level == "secrets" and _is_plain(text)):
         return text, counts
     for _ in range(_MAX_PASSES):
         spans = [span for find in finders for span in find(text)]
@@ -65,6 +84,26 @@ def scrub_text(text: str, level: str = "secrets") -> tuple[str, Counter[str]]:
             break
         counts.update(replaced)
     return text, counts
+
+
+def _is_plain(text: str) -> bool:
+    """Certainly without a secret: a cheap test that most messages pass, so that finders see the others only."""
+    parts = text.split()
+    if _known.issuperset(parts):
+        return True
+    numbers = 0
+    for part in parts:
+        if part in _known:
+            continue
+        if _NUMBER.fullmatch(part):
+            numbers += 1
+            if numbers > _MOST_NUMBERS:
+                return False
+        elif not _WORD.fullmatch(part) or _ANNOUNCES.search(part):
+            return _STAMP.fullmatch(text) is not None
+        elif len(_known) < _MOST_KNOWN:
+            _known.add(part)
+    return True
 
 
 def scrub_value(value: Any, level: str = "secrets") -> tuple[Any, Counter[str]]:
@@ -105,6 +144,9 @@ def scrub_session(session: Session, level: str = "secrets") -> tuple[Session, Co
     messages = []
     known: dict[str, str] = {}
     for message in session.messages:
+        if level == "secrets" and _is_plain_message(message.raw):
+            messages.append(message)
+            continue
         raw, found = scrub_value(message.raw, level)
         counts += found
         messages.append(replace(message, raw=raw) if found else message)
@@ -116,6 +158,10 @@ def scrub_session(session: Session, level: str = "secrets") -> tuple[Session, Co
     metadata, found = scrub_value(session.metadata, level)
     counts += found
     return (replace(session, messages=tuple(messages), metadata=metadata) if counts else session), counts
+
+
+def _is_plain_message(raw: Mapping[str, Any]) -> bool:
+    return all(name in _PLAIN_NAMES and isinstance(value, str) and _is_plain(value) for name, value in raw.items())
 
 
 def _unusual(text: str, level: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ select s.*, u.name as user_name from sessions s join users u on u.id = s.user wh
 select number from sessions where session_id = :session_id
 
 -- name: count
-select count(*) as n from sessions
+select coalesce(max(number), 0) as n from sessions -- none is ever deleted
 
 -- name: list
 select s.session_id, s.revision, s.split, s.start_time, s.end_time, s.received_at, s.message_count, s.waiting_for,
