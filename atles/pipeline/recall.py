@@ -140,6 +140,8 @@ def look_up(turns: Turns, query: Query, user: int, at: str | None = None) -> tup
     words bring messages in and the commoner ones only add to those.
     """
     first, last = turns.span(user)
+    if at:
+        last = turns.last_at(first, last, at)  # what was said since must not crowd out what was said by then
     total = last - first + 1
     if total < 1 or not query.words:
         return [], {}
