@@ -20,16 +20,19 @@ from importlib.resources import files
 from operator import itemgetter, mul
 from typing import NamedTuple
 
+from atles.pipeline.forms import forms
 from atles.pipeline.kinds import MARK, kinds_asked, members
 from atles.store.turns import Turn, Turns, said, words
 
-MOST_CANDIDATES = 200
+MOST_CANDIDATES = 100  # at 200, recall@10 is 0.2 points better, and a question takes twice as long
 _MOST_WORDS = 24  # of a question that are looked up: the rarest
 _SAMPLE = 20_000  # a user's newest messages: in these, it is counted how common a word is
 _MOST_HITS = 120_000  # messages of all words together that are walked; words too common for that are left out
 _ALWAYS = 2  # words that are looked up however common they are
 _MOST_STARTED = 20_000  # messages that a word may bring in; commoner words only add to those
 _K1, _B, _BEFORE, _AFTER = 1.2, 0.75, 0.4, 0.25  # BM25's usual ones; what a word beside a message counts
+_AROUND = 4  # messages before and after: the passage that a message belongs to
+_BESIDE = [(step, math.exp(-abs(step) / 3) / 2) for step in range(-6, 7) if step]
 _KIND = 0.8  # what it counts that a message names one of the kind of thing that is asked for
 _READ = 4_000  # characters of a message that are looked at
 _EXCERPT = 600  # characters of a message that are handed on
@@ -49,6 +52,7 @@ _DATE = re.compile(
     re.I,
 )
 _ISO_DATE = re.compile(r"\b((?:19|20)\d\d)-(\d\d)-(\d\d)\b")
+_SELF = re.compile(r"\b(?:I|i|my|My|we|We|our|Our|me|im|ive)\b")
 _ALNUM = re.compile(r"[a-z]+|[0-9]+")
 _DAYS = [f"{day}day" for day in "mon tues wednes thurs fri satur sun".split()]
 _TIMES = frozenset(
@@ -80,12 +84,14 @@ class Query:
 
 
 class Candidate(NamedTuple):
-    """A turn, and which words of the question (bits, by their place) it and the turns around it hold."""
+    """A turn, and which words of the question (bits, by their place) it holds, the two turns before it, the one after
+    it, and those up to four away."""
 
     turn: Turn
     own: int
     before: int = 0
     after: int = 0
+    around: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +146,6 @@ def look_up(turns: Turns, query: Query, user: int, at: str | None = None) -> tup
     words bring messages in and the commoner ones only add to those.
     """
     first, last = turns.span(user)
-    if at:
-        last = turns.last_at(first, last, at)  # what was said since must not crowd out what was said by then
     total = last - first + 1
     if total < 1 or not query.words:
         return [], {}
@@ -163,33 +167,45 @@ def look_up(turns: Turns, query: Query, user: int, at: str | None = None) -> tup
                 masks[row] |= bit
     weigh = weigher(query, worth)
     seen = masks.get
-    # A turn that holds little itself may answer what the turn before it asks.
-    scores: dict[int, float] = {}
-    for row in _best(masks, weigh, MOST_CANDIDATES):
-        for near in (row, row + 1, row + 2, row - 1):
-            if near not in scores:
-                scores[near] = (
-                    weigh(seen(near, 0))
-                    + 0.4 * weigh(seen(near - 1, 0) | seen(near - 2, 0))
-                    + 0.25 * weigh(seen(near + 1, 0))
-                )
-    order = sorted(scores, key=scores.__getitem__, reverse=True)
     found: list[Candidate] = []
-    for start in range(0, len(order), MOST_CANDIDATES):
-        for turn in turns.get([first + row for row in order[start : start + MOST_CANDIDATES]], at):
-            row, place = turn.rowid - first, turn.position
-            before = (seen(row - 1, 0) if place else 0) | (seen(row - 2, 0) if place > 1 else 0)
-            after = seen(row + 1, 0) if place + 1 < turn.of else 0
-            if seen(row, 0) | before | after:
-                found.append(Candidate(turn, seen(row, 0), before, after))
-        if len(found) >= MOST_CANDIDATES // 2:
-            break  # else many were rejected, or said too late
-    return found, worth
+    tried: set[int] = set()
+    limit = MOST_CANDIDATES
+    while True:
+        # A turn that holds little itself may answer what the turn before it asks.
+        scores: dict[int, float] = {}
+        for row in _best(masks, weigh, limit):
+            for near in (row, row + 1, row + 2, row - 1):
+                if near not in scores and near not in tried:
+                    scores[near] = (
+                        weigh(seen(near, 0))
+                        + 0.4 * weigh(seen(near - 1, 0) | seen(near - 2, 0))
+                        + 0.25 * weigh(seen(near + 1, 0))
+                    )
+        order = sorted(scores, key=scores.__getitem__, reverse=True)[:limit]
+        tried.update(order)
+        found += _with_neighbours(turns.get([first + row for row in order], at), seen, first)
+        if len(found) >= MOST_CANDIDATES // 2 or limit >= len(masks):
+            return found[:MOST_CANDIDATES], worth
+        limit *= 4  # many were rejected, or said too late
+
+
+def _with_neighbours(turns: Iterable[Turn], seen: Callable[[int, int], int], first: int) -> Iterable[Candidate]:
+    """Of the turns, those that hold a word of the question or stand beside one that does."""
+    for turn in turns:
+        row, place = turn.rowid - first, turn.position
+        own = seen(row, 0)
+        before = (seen(row - 1, 0) if place else 0) | (seen(row - 2, 0) if place > 1 else 0)
+        after = seen(row + 1, 0) if place + 1 < turn.of else 0
+        if own | before | after:
+            around = own
+            for near in range(row - min(place, _AROUND), row + min(turn.of - place - 1, _AROUND) + 1):
+                around |= seen(near, 0)
+            yield Candidate(turn, own, before, after, around)
 
 
 def _names(word: str) -> tuple[str, ...]:
     """The words that a word of the question stands for."""
-    return members(word) if word.startswith(MARK) else (word,)
+    return members(word) if word.startswith(MARK) else forms(word)
 
 
 def _held(turns: Turns, asked: Sequence[str], first: int, last: int) -> tuple[dict[str, list[int]], dict[str, int]]:
@@ -247,8 +263,8 @@ class _Weights(dict[int, float]):
 FEATURES: tuple[str, ...] = (
     "own", "before", "after", "together", "of the best", "pair", "length", "dense", "its speaker", "other speaker",
     "has a time", "has a number", "has a name", "is a question", "date", "lean", "just before", "two before",
-    "best of its session", "second of its session", "five of its session", "session", "bm25", "by the user",
-    "by the assistant", "new", "cosine",
+    "best of its session", "second of its session", "five of its session", "session", "bm25", "around",
+    "beside", "a time", "a name", "of oneself", "by the user", "by the assistant", "new", "cosine",
 )  # fmt: skip
 
 
@@ -267,10 +283,12 @@ def features(
     owns = [weigh(it.own) for it in candidates]
     best = max(owns, default=0.0) or 1.0
     texts = [turn.text if len(turn.text) <= _READ else turn.text[:_READ] for turn in turns]
-    lower = [text.lower() for text in texts] if query.pairs or query.when or query.how_many else texts
+    lower = [text.lower() for text in texts]
     sizes = [text.count(" ") + 1 for text in texts]
     average = sum(sizes) / len(sizes) if sizes else 1.0
-    told = [set(_ALNUM.findall(text)) for text in lower] if query.when or query.how_many else []
+    told = [set(_ALNUM.findall(text)) for text in lower]
+    timed = [float(not _TIMES.isdisjoint(said) or (query.when and _has_year(said))) for said in told]
+    naming = [float(_NAME.search(text) is not None) for text in texts]
 
     masks: dict[int, int] = {}
     sessions: dict[int, list[float]] = {}
@@ -308,9 +326,9 @@ def features(
         [own / (0.5 + len(text) / 250) for own, text in zip(owns, texts, strict=True)],
         [float(turn.name == speaker) for turn in turns] if speaker else none,
         [float(turn.name != speaker) for turn in turns] if speaker else none,
-        [float(not _TIMES.isdisjoint(said) or _has_year(said)) for said in told] if query.when else none,
+        timed if query.when else none,
         [float(not _NUMBERS.isdisjoint(said) or _has_digit(said)) for said in told] if query.how_many else none,
-        [float(_NAME.search(text) is not None) for text in texts] if query.who else none,
+        naming if query.who else none,
         [float(text.rstrip().endswith("?")) for text in texts],
         [float(it.own & dates > 0) for it in candidates] if dates else none,
         [own * (_K1 + 1) / (1 + _K1 * (1 - _B + _B * size / average)) for own, size in zip(owns, sizes, strict=True)],
@@ -318,6 +336,11 @@ def features(
         [weigh(it.before & ~mask & ~it.own) for mask, it in zip(just, candidates, strict=True)],
         *zip(*[together[turn.session] for turn in turns], strict=True),
         _bm25(query, candidates, worth, just, sizes, average),
+        [weigh(it.around) for it in candidates],
+        _beside(candidates, owns),
+        timed,
+        naming,
+        [float(_SELF.search(text) is not None) for text in texts],
         [float(turn.role == "user" and not turn.name) for turn in turns] if unnamed else none,
         [float(turn.role == "assistant" and not turn.name) for turn in turns] if unnamed else none,
         [_newness(turn, now) if not turn.name else 0.0 for turn in turns] if unnamed else none,
@@ -356,6 +379,23 @@ def _bm25(
         scores.append(score)
     best = max(scores, default=0.0) or 1.0
     return [score / best for score in scores]
+
+
+def _beside(candidates: Sequence[Candidate], owns: Sequence[float]) -> list[float]:
+    """How much of the question the turns around each candidate hold, the nearer the more it counts."""
+    own_of: dict[int, dict[int, float]] = {}
+    for it, own in zip(candidates, owns, strict=True):
+        if own:
+            own_of.setdefault(it.turn.session, {})[it.turn.position] = own
+    sums = []
+    for it in candidates:
+        near, place, total = own_of.get(it.turn.session, {}), it.turn.position, 0.0
+        if len(near) > 1 or place not in near:
+            for step, share in _BESIDE:
+                if place + step in near:
+                    total += share * near[place + step]
+        sums.append(min(total, 2.0))
+    return sums
 
 
 def _has_year(words: Iterable[str]) -> bool:
@@ -468,9 +508,9 @@ def _why(query: Query, it: Candidate, counted: Mapping[str, float]) -> tuple[str
     if plain := _quoted(query, own):
         reasons.append((math.inf, f"says {plain}"))
     if plain := _quoted(query, before):
-        reasons.append((counted["before"], f"just before: {plain}"))
+        reasons.append((1 + counted["before"], f"just before: {plain}"))
     if plain := _quoted(query, after):
-        reasons.append((counted["after"], f"just after: {plain}"))
+        reasons.append((1 + counted["after"], f"just after: {plain}"))
     if any(own >> place & 1 for place, word in enumerate(query.words) if word in query.said):
         reasons.append((max(counted["date"], 0.01), f"said on {_day(it.turn.timestamp)}"))
     for feature, reason in (

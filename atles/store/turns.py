@@ -65,11 +65,6 @@ class Turns:
         row = self._db.row("turns.last", first=first, last=((user + 1) << _USER_BITS) - 1)
         return first, row["last"] if row and row["last"] is not None else first - 1
 
-    def last_at(self, first: int, last: int, at: str) -> int:
-        """The last of these rowids whose message was said by then; `first` - 1 if none was."""
-        row = self._db.row("turns.last_at", first=first, last=last, at=at)
-        return row["last"] if row else first - 1
-
     def with_word(self, word: str, first: int, last: int) -> list[int]:
         """Which messages from `first` to `last` hold a form of the word: their rowids less `first`, ascending."""
         row = self._db.row("turns.with_word", word=_phrase(word), first=first, last=last)

@@ -25,9 +25,6 @@ insert into turns (turns) values ('optimize')
 -- name: last
 select max(rowid) as last from messages where rowid between :first and :last
 
--- name: last_at
-select rowid as last from messages where rowid between :first and :last and timestamp <= :at order by rowid desc limit 1
-
 -- name: with_word
 select json_group_array(rowid - :first) as found from turns where turns match :word and rowid between :first and :last
 
