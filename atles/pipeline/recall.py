@@ -24,7 +24,7 @@ from atles.pipeline.forms import forms
 from atles.pipeline.kinds import MARK, kinds_asked, members
 from atles.store.turns import Turn, Turns, said, words
 
-MOST_CANDIDATES = 100  # at 200, recall@10 is 0.2 points better, and a question takes twice as long
+MOST_CANDIDATES = 80  # at 200, recall@10 is 0.4 points better, and a question takes twice as long
 _MOST_WORDS = 24  # of a question that are looked up: the rarest
 _SAMPLE = 20_000  # a user's newest messages: in these, it is counted how common a word is
 _MOST_HITS = 120_000  # messages of all words together that are walked; words too common for that are left out
@@ -52,8 +52,8 @@ _DATE = re.compile(
     re.I,
 )
 _ISO_DATE = re.compile(r"\b((?:19|20)\d\d)-(\d\d)-(\d\d)\b")
-_SELF = re.compile(r"\b(?:I|i|my|My|we|We|our|Our|me|im|ive)\b")
-_ALNUM = re.compile(r"[a-z]+|[0-9]+")
+_SELF = frozenset("i my we our me im ive".split())
+_NO_ALNUM = str.maketrans(dict.fromkeys(map(chr, (n for n in range(128) if not chr(n).isalnum())), " "))
 _DAYS = [f"{day}day" for day in "mon tues wednes thurs fri satur sun".split()]
 _TIMES = frozenset(
     form
@@ -176,11 +176,8 @@ def look_up(turns: Turns, query: Query, user: int, at: str | None = None) -> tup
         for row in _best(masks, weigh, limit):
             for near in (row, row + 1, row + 2, row - 1):
                 if near not in scores and near not in tried:
-                    scores[near] = (
-                        weigh(seen(near, 0))
-                        + 0.4 * weigh(seen(near - 1, 0) | seen(near - 2, 0))
-                        + 0.25 * weigh(seen(near + 1, 0))
-                    )
+                    before = weigh(seen(near - 1, 0) | seen(near - 2, 0))
+                    scores[near] = weigh(seen(near, 0)) + 0.4 * before + 0.25 * weigh(seen(near + 1, 0))
         order = sorted(scores, key=scores.__getitem__, reverse=True)[:limit]
         tried.update(order)
         found += _with_neighbours(turns.get([first + row for row in order], at), seen, first)
@@ -231,16 +228,20 @@ def _held(turns: Turns, asked: Sequence[str], first: int, last: int) -> tuple[di
 def _best(masks: Mapping[int, int], weigh: Callable[[int], float], limit: int) -> list[int]:
     """About `limit` rows of the heaviest masks. There are few different masks, so no row is weighed by itself."""
     sizes = Counter(masks.values())
-    taken, good = 0, set()
+    left, good, last = limit, set(), -1
     for mask in sorted(sizes, key=weigh, reverse=True):
-        good.add(mask)
-        taken += sizes[mask]
-        if taken >= limit:
+        if sizes[mask] > left:
+            last = mask  # not needed whole: the newest of it
             break
-    rows = [row for row, mask in masks.items() if mask in good]
-    if len(rows) > limit:  # the last kind is not needed whole: the newest of it
-        rows = heapq.nlargest(limit, rows, key=lambda row: (weigh(masks[row]), row))
-    return rows
+        good.add(mask)
+        left -= sizes[mask]
+    rows, some = [], []
+    for row, mask in masks.items():
+        if mask in good:
+            rows.append(row)
+        elif mask == last:
+            some.append(row)
+    return rows + heapq.nlargest(left, some)
 
 
 def weigher(query: Query, worth: Mapping[str, float]) -> Callable[[int], float]:
@@ -266,6 +267,21 @@ FEATURES: tuple[str, ...] = (
     "best of its session", "second of its session", "five of its session", "session", "bm25", "around",
     "beside", "a time", "a name", "of oneself", "by the user", "by the assistant", "new", "cosine",
 )  # fmt: skip
+_BEFORE_IT, _AFTER_IT, _ON_ITS_DAY = map(FEATURES.index, ("before", "after", "date"))
+_REASONS = [
+    (FEATURES.index(feature), reason)
+    for feature, reason in (
+        ("cosine", "means something alike"),
+        ("pair", "in the same order"),
+        ("its speaker", "{} said it"),
+        ("by the user", "the user said it"),
+        ("by the assistant", "the assistant said it"),
+        ("new", "said lately"),
+        ("has a time", "says when"),
+        ("has a number", "says a number"),
+        ("has a name", "says a name"),
+    )
+]
 
 
 def features(
@@ -286,7 +302,7 @@ def features(
     lower = [text.lower() for text in texts]
     sizes = [text.count(" ") + 1 for text in texts]
     average = sum(sizes) / len(sizes) if sizes else 1.0
-    told = [set(_ALNUM.findall(text)) for text in lower]
+    told = [set(text.translate(_NO_ALNUM).split()) for text in lower]
     timed = [float(not _TIMES.isdisjoint(said) or (query.when and _has_year(said))) for said in told]
     naming = [float(_NAME.search(text) is not None) for text in texts]
 
@@ -340,7 +356,7 @@ def features(
         _beside(candidates, owns),
         timed,
         naming,
-        [float(_SELF.search(text) is not None) for text in texts],
+        [float(not _SELF.isdisjoint(said)) for said in told],
         [float(turn.role == "user" and not turn.name) for turn in turns] if unnamed else none,
         [float(turn.role == "assistant" and not turn.name) for turn in turns] if unnamed else none,
         [_newness(turn, now) if not turn.name else 0.0 for turn in turns] if unnamed else none,
@@ -403,7 +419,7 @@ def _has_year(words: Iterable[str]) -> bool:
 
 
 def _has_digit(words: Iterable[str]) -> bool:
-    return any(word[0] < ":" for word in words)  # ASCII digits begin words of letters and digits only so
+    return any("0" <= word[0] <= "9" for word in words)
 
 
 def _newness(turn: Turn, now: datetime) -> float:
@@ -457,8 +473,7 @@ def rank(
         if (cost := tokens(text)) > left:
             continue
         left -= cost
-        counted = dict(zip(FEATURES, map(mul, row, known[at]), strict=True))
-        chosen.append(Ranked(turn, scores[at], text, _why(query, candidates[at], counted)))
+        chosen.append(Ranked(turn, scores[at], text, _why(query, candidates[at], list(map(mul, row, known[at])))))
     return chosen
 
 
@@ -501,31 +516,21 @@ def excerpt(text: str, query: Query, limit: int = _EXCERPT) -> str:
     return "… " * (begin > 0) + text[begin:end].strip() + " …" * (end < len(text))
 
 
-def _why(query: Query, it: Candidate, counted: Mapping[str, float]) -> tuple[str, ...]:
-    """What speaks for a candidate, what counted most first."""
+def _why(query: Query, it: Candidate, counted: Sequence[float]) -> tuple[str, ...]:
+    """What speaks for a candidate, what counted most first. `counted` are its features times their weights."""
     own, before, after = it.own, it.before & ~it.own, it.after & ~(it.own | it.before)
     reasons: list[tuple[float, str]] = []
     if plain := _quoted(query, own):
         reasons.append((math.inf, f"says {plain}"))
     if plain := _quoted(query, before):
-        reasons.append((1 + counted["before"], f"just before: {plain}"))
+        reasons.append((1 + counted[_BEFORE_IT], f"just before: {plain}"))
     if plain := _quoted(query, after):
-        reasons.append((1 + counted["after"], f"just after: {plain}"))
+        reasons.append((1 + counted[_AFTER_IT], f"just after: {plain}"))
     if any(own >> place & 1 for place, word in enumerate(query.words) if word in query.said):
-        reasons.append((max(counted["date"], 0.01), f"said on {_day(it.turn.timestamp)}"))
-    for feature, reason in (
-        ("cosine", "means something alike"),
-        ("pair", "in the same order"),
-        ("its speaker", f"{it.turn.name} said it"),
-        ("by the user", "the user said it"),
-        ("by the assistant", "the assistant said it"),
-        ("new", "said lately"),
-        ("has a time", "says when"),
-        ("has a number", "says a number"),
-        ("has a name", "says a name"),
-    ):
+        reasons.append((max(counted[_ON_ITS_DAY], 0.01), f"said on {_day(it.turn.timestamp)}"))
+    for feature, reason in _REASONS:
         if counted[feature] > 0.05:
-            reasons.append((counted[feature], reason))
+            reasons.append((counted[feature], reason.format(it.turn.name)))
     return tuple(reason for _, reason in sorted(reasons, key=lambda pair: -pair[0]))
 
 

@@ -150,7 +150,7 @@ class Sessions:
         where there are several: nobody is to see what another said.
         """
         if name is None:
-            names = [row["name"] for row in self._db.rows("sessions.users")]
+            names = [row["name"] for row in self._db.rows("sessions.user_names")]
             if len(names) > 1 and "" not in names:
                 some = ", ".join(names[:5]) + " …" * (len(names) > 5)
                 raise AtlesError(f"this store holds the memory of {len(names)} users: say of whom ({some})")

@@ -4,6 +4,9 @@ select id from users where name = :name
 -- name: add_user
 insert into users (name) values (:name) returning id
 
+-- name: user_names
+select name from users order by id
+
 -- name: users
 select u.name, count(s.number) as sessions from users u left join sessions s on s.user = u.id
 group by u.id order by u.id
