@@ -1,4 +1,7 @@
-"""Card numbers and IBANs, by their checksums: ISO/IEC 7812 (Luhn, issuer prefixes) and ISO 13616 (mod 97, lengths).
+"""Card numbers and IBANs: ISO/IEC 7812 (issuer prefixes, Luhn) and ISO 13616 (lengths, mod 97).
+
+A number that fails its checksum was typed by a hand that slipped, and gives as much away: it is taken too where it is
+written in a card's or an IBAN's groups, or a word beside it says what it is.
 
 Our own few lines: python-stdnum has both, and costs the daemon 3 MB and 20 ms (it imports pydoc and ssl).
 """
@@ -21,9 +24,16 @@ _ISSUERS = [
 _DIGITS = re.compile(r"(?<![0-9A-Za-z_.+/])(?<![0-9A-Za-z]-)[0-9](?:[ \u00a0\u2011-]?[0-9]){12,}(?![0-9A-Za-z_])")
 _GROUP = re.compile(r"[0-9]+")
 _GROUPINGS = ((4, 4, 4, 4, 3), (4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 1), (6, 13))
-_CARD_WORD = re.compile(r"card|visa|kredit|carte|tarjeta|karte|debit|maestro|credit", re.IGNORECASE)
+_CARD_WORD = re.compile(r"card|visa|kredit|carte|tarjeta|karte|debit|maestro|credit|amex", re.IGNORECASE)
+_EXPIRES = re.compile(r"\W{0,3}(?:exp|valid|cvv|cvc|(?:0[1-9]|1[0-2])/\d\d)", re.IGNORECASE)
+_BESIDE = 80  # characters before a number in which a word says what it is
 
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[ \u00a0-]?[A-Za-z0-9])")
+_IBAN_TYPED = re.compile(
+    r"[A-Z]{2}[0-9]{2}(?:(?P<groups>(?:[ \u00a0-][A-Z0-9]{4}){3,7}(?:[ \u00a0-][A-Z0-9]{1,3})?)|[A-Z0-9]{11,30})"
+    r"(?![A-Za-z0-9])"
+)
+_IBAN_WORD = re.compile(r"iban|account|acct|konto|compte|cuenta|conto|bank|transfer|überweis", re.IGNORECASE)
 _IBAN_LENGTHS = {
     code[:2]: int(code[2:])
     for code in """AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28
@@ -47,11 +57,11 @@ def luhn(digits: str) -> bool:
 
 
 def is_card(digits: str) -> bool:
-    return (
-        13 <= len(digits) <= 19
-        and any(low <= digits[: len(low)] <= high and len(digits) in sizes for low, high, sizes in _ISSUERS)
-        and luhn(digits)
-    )
+    return _of_an_issuer(digits) and luhn(digits)
+
+
+def _of_an_issuer(digits: str) -> bool:
+    return any(low <= digits[: len(low)] <= high and len(digits) in sizes for low, high, sizes in _ISSUERS)
 
 
 def is_iban(compact: str) -> bool:
@@ -65,24 +75,25 @@ def is_iban(compact: str) -> bool:
 def _cards(text: str) -> Iterator[Span]:
     for match in _DIGITS.finditer(text):
         start, end = match.span()
-        if end - start <= 40:
-            digits = "".join(_GROUP.findall(match[0]))
-            # EAN-13 bar codes have the length of Visa's oldest cards.
-            if is_card(digits) and (len(digits) > 13 or _CARD_WORD.search(text, max(0, start - 80), start)):
-                yield Span(start, end, "CARD_NUMBER")
-                continue
-        # A card between other numbers: "4111 1111 1111 1111 12/27".
         groups = [group.span() for group in _GROUP.finditer(text, start, end)]
-        sizes = [stop - begin for begin, stop in groups]
+        sizes = tuple(stop - begin for begin, stop in groups)
+        named = _CARD_WORD.search(text, max(0, start - _BESIDE), start) or _EXPIRES.match(text, end)
+        digits = "".join(_GROUP.findall(match[0]))
+        # EAN-13 bar codes have the length of Visa's oldest cards.
+        sure = named or (len(digits) > 13 and (luhn(digits) or sizes in _GROUPINGS))
+        if sure and end - start <= 40 and _of_an_issuer(digits):
+            yield Span(start, end, "CARD_NUMBER")
+            continue
+        # A card between other numbers: "4111 1111 1111 1111 12/27".
         skip = 0
         for first in range(len(groups)):
             if first < skip:
                 continue
             for grouping in (*_GROUPINGS, (sizes[first],)):
                 last = first + len(grouping)
-                if tuple(sizes[first:last]) == grouping and 14 <= sum(grouping) <= 19:
+                if sizes[first:last] == grouping and 14 <= sum(grouping) <= 19:
                     digits = "".join(text[begin:stop] for begin, stop in groups[first:last])
-                    if is_card(digits):
+                    if is_card(digits) or (grouping == _GROUPINGS[1] and _of_an_issuer(digits)):
                         yield Span(groups[first][0], groups[last - 1][1], "CARD_NUMBER")
                         skip = last
                         break
@@ -104,3 +115,7 @@ def _ibans(text: str) -> Iterator[Span]:
         follows = text[place : place + 1]
         if len(compact) == length and not (follows.isascii() and follows.isalnum()) and is_iban(compact):
             yield Span(match.start(), place, "IBAN")
+        elif (typed := _IBAN_TYPED.match(text, match.start())) and (
+            typed["groups"] or _IBAN_WORD.search(text, max(0, typed.start() - _BESIDE), typed.start())
+        ):
+            yield Span(*typed.span(), "IBAN")
