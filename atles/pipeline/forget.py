@@ -12,19 +12,20 @@ from typing import Any
 
 from atles.clock import timestamp
 from atles.layout import Home, file_name, write_atomic
-from atles.pipeline.recall import STOP_WORDS
+from atles.pipeline.recall import MONTHS, STOP_WORDS
 from atles.pipeline.reconcile import folded
 from atles.records import ForgetRequest, Memory, Message, canonical_json
 from atles.store import Store
 from atles.store.sessions import StoredSession, rowids
+from atles.store.turns import said
 
 _RARE = 12  # messages: a word that more of them hold names nothing in particular
 _WORD = re.compile(r"[^\W_]+")
 # Words of a request to forget that do not name what is to be forgotten.
 _ASKING = frozenset(
-    """anything bit business conversation delete everything fact forget forgotten ignore info information memory mention
-    mentioned part please record records remove said something stuff talked telling thing things told whole wipe
-    name""".split()
+    """anything ask asked bit business confessed confided conversation delete everything fact forget forgotten ignore
+    info information item memory mention mentioned name part please record records remove said something
+    strike stuff talked telling thing things told whole wipe""".split()
 )
 
 
@@ -115,10 +116,18 @@ def asked(store: Store, stored: StoredSession, request: ForgetRequest) -> Forgot
 
 
 def _named(store: Store, user: int, words: list[str], request: int) -> set[int]:
-    """Messages before the request that hold all of its words, or one that few messages hold."""
+    """Messages before the request that hold all of its words, or one that few messages hold; where it names a month,
+    those of that month, if there are any."""
     first, _ = rowids(user)
-    held = {word: set(store.turns.with_word(word, first, request - 1)) for word in words}
-    held = {word: found for word, found in held.items() if found}
+
+    def holding(word: str) -> set[int]:
+        return set(store.turns.with_word(word, first, request - 1))
+
+    then = set().union(*(holding(said(None, MONTHS[word], None)) for word in words if word in MONTHS))
+    held = {word: holding(word) for word in words if word not in MONTHS or not then}
+    held = {word: found & then for word, found in held.items() if found & then} or {
+        word: found for word, found in held.items() if found
+    }
     if not held:
         return set()
     chosen = set.intersection(*held.values())

@@ -45,7 +45,8 @@ STOP_WORDS = frozenset(
     s t ve doesn didn don isn wasn weren""".split()
 )
 _MONTHS = "january february march april may june july august september october november december".split()
-_MONTH = "|".join(f"{month[:3]}(?:{month[3:]})?" if len(month) > 3 else month for month in _MONTHS)
+MONTHS = {month: number for number, month in enumerate(_MONTHS, 1)}
+_MONTH = "|".join(f"{month[:3]}(?:{month[3:]})?" if len(month) > 3 else month for month in MONTHS)
 _DATE = re.compile(
     rf"\b(?:(?P<day>\d\d?)(?:st|nd|rd|th)?(?: of)? )?(?P<month>{_MONTH})\b\.?"
     r"(?: (?P<day2>\d\d?)(?:st|nd|rd|th)?\b(?! ?[\d:]))?(?:,? (?P<year>(?:19|20)\d\d)\b)?",
@@ -59,7 +60,7 @@ _TIMES = frozenset(
     form
     for word in "yesterday today tonight tomorrow ago last next week weekend month year since recently morning".split()
     + _DAYS
-    + _MONTHS
+    + list(MONTHS)
     for form in (word, f"{word}s")
 )
 _NUMBERS = frozenset("one two three four five six seven eight nine ten twice couple dozen hundred both".split())
@@ -126,7 +127,7 @@ def understand(text: str) -> Query:
 def _dates(text: str) -> list[str]:
     found = [said(int(y), int(m), int(d)) for y, m, d in _ISO_DATE.findall(text)]
     for match in _DATE.finditer(text):
-        month = next(n for n, name in enumerate(_MONTHS, 1) if name.startswith(match["month"].lower()[:3]))
+        month = next(n for name, n in MONTHS.items() if name.startswith(match["month"].lower()[:3]))
         day, year = match["day"] or match["day2"], match["year"]
         # "may" and "march" are words, too.
         if day or year or match["month"][0].isupper():

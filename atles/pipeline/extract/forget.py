@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 from atles.records import ForgetRequest
 
-_THING = r"(?:what|everything|anything|all|the\ (?:thing|things|part|bit|stuff)|that|whatever|stuff|things)"
+_THING = (
+    r"(?:what|everything|anything|all|the\ (?:thing|things|part|bit|stuff|item|matter|business|story|episode|news|note|"
+    r"information|info|details?|conversation|chat)|that|whatever|stuff|things)"
+)
 _TOLD = (
     r"(?:(?:that\ |which\ |of\ what\ )?(?:i|we)(?:'ve|\ have|\ had|ve)?\ (?:just\ |ever\ |once\ )?"
     r"(?:told|said|mentioned|wrote|shared|typed|gave|confessed|admitted)(?:\ (?:to\ )?(?:you|"
@@ -77,6 +80,16 @@ _BACKWARDS = re.compile(
     erase|scrap|remove|don't\ (?:keep|remember|store)))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# "In May I told you about my brother's debts. Please forget it": what is meant stands in another sentence.
+_I_TOLD = re.compile(
+    r"\bi(?:'ve|\ have|\ had|ve)?\ (?:\w+\ )?(?:told|said|mentioned|confessed|confided|admitted|shared|wrote)\b",
+    re.IGNORECASE | re.VERBOSE,
+)
+_PLEASE_FORGET_IT = re.compile(r"\b(?:please|pls|do|you|you to) forget (?:about )?(?:it|that|them)\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"[^.!?\n]+")
+_POINTS_BACK = re.compile(
+    r"(?:about |it|that|this|them|all|of|those|these|a thing|something|again|anywhere|please|[\s,])*", re.IGNORECASE
+)
 # "remove what I said from the letter" is about a text at hand; "forget it, let's go on" is a never mind.
 _OF_A_TEXT = re.compile(
     r"\b(?:from|in|out of) (?:the|this|that|my) (?:letter|text|email|draft|list|code|file|message|note|"
@@ -101,9 +114,17 @@ def forgets(texts: Sequence[tuple[int, str]]) -> list[ForgetRequest]:
     found: list[ForgetRequest] = []
     for position, text in texts:
         request = _request(text)
+        if request is None and _PLEASE_FORGET_IT.search(text) and (told := _told_elsewhere(text)):
+            request = told
         if request is not None:
-            found.append(ForgetRequest(position, request))
+            about = _told_elsewhere(text) if _POINTS_BACK.fullmatch(request) else request
+            found.append(ForgetRequest(position, about))
     return found
+
+
+def _told_elsewhere(text: str) -> str:
+    """The sentence of the message that says what was told before; "" if none does."""
+    return next((it.strip() for it in _SENTENCE.findall(text.replace("’", "'")) if _I_TOLD.search(it)), "")
 
 
 def _request(text: str) -> str | None:

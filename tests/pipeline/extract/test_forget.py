@@ -26,6 +26,15 @@ from tests.pipeline.extract.reading import read
         ("First of all I should like you to forget what I told you about Ruth's fall, as all is well", "Ruth's fall"),
         ("the thing about Mo and me that I told you in march, please drop it, we're fine", "Mo and me"),
         ("can u forget that i failed the driving test", "i failed the driving test"),
+        ("Forget the item about the tribunal. It is over.", "the tribunal"),
+        (
+            "In March I told you something about my uncle. Please forget it.",
+            "In March I told you something about my uncle",
+        ),
+        (
+            "Strike something from the record: the audition in Ghent that I mentioned. Do forget about it.",
+            "Strike something from the record: the audition in Ghent that I mentioned",
+        ),
     ],
 )  # fmt: skip
 def test_a_request_says_what_it_is_about(text: str, about: str) -> None:
