@@ -87,6 +87,14 @@ def test_the_user_can_ask_for_it_in_a_chat(memory: MemoryProcessor, store: Store
     assert again["memory_items_created"] == 0 and b"uillfeather" not in left(store)
 
 
+def test_a_month_says_which_words_are_meant(memory: MemoryProcessor, store: Store) -> None:
+    assert isinstance(memory._extractor, Scripted)
+    memory._extractor.forget["d"] = (ForgetRequest(0, "In February I told you something about hens"),)
+    result = memory.process_session(said("d", 4, "u: In February I told you something about hens, forget it"))
+    assert result["forgotten_in"] == ["b", "d"]
+    assert ("I keep hens", "2026-01", None) in state(store)
+
+
 def test_forget_that_means_what_was_said_just_before(store: Store) -> None:
     script = Scripted()
     script.forget["a"] = (ForgetRequest(2, ""),)
