@@ -74,6 +74,7 @@ class TrainSettings:
     enabled: bool = _setting(True, "train at all")
     min_new_examples: int = _setting(16, "train once this many examples were never trained on")
     heldout_every: int = _setting(5, "every n-th session is never trained on; it checks the adapter")
+    prompted: int = _setting(24, "examples with memory in the prompt that a training adds, at most")
     lora_rank: int = _setting(16, "rank of the LoRA matrices")
     lora_alpha: int = _setting(32, "LoRA scale; the update is multiplied by alpha / rank")
     learning_rate: float = _setting(1e-3, "peak learning rate of AdamW")
@@ -88,9 +89,11 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class GateSettings:
-    min_heldout: int = _setting(2, "held-out examples needed to judge at all")
-    min_gain: float = _setting(0.01, "relative fall of the held-out loss that counts as learning")
-    keep_margin: float = _setting(0.10, "share of the base's right general answers that may be lost")
+    min_heldout: int = _setting(6, "held-out examples needed to judge at all")
+    min_gain: float = _setting(0.01, "relative fall of the loss that counts as learning, beyond chance")
+    keep_margin: float = _setting(0.10, "share of the base's right general answers that may be lost, beyond chance")
+    max_drift: float = _setting(0.25, "how far it may be from the base on neutral prompts (KL, nats a token)")
+    confidence: float = _setting(0.95, "how sure the gate must be of a gain and of what was kept")
     max_tokens: int = _setting(32, "longest answer to a general prompt, in tokens")
 
 
@@ -131,6 +134,7 @@ _RULES = (
     ("scrub.level", lambda v: v in ("secrets", "pii", "off"), "must be secrets, pii or off"),
     ("train.min_new_examples", lambda v: v >= 1, "must be at least 1"),
     ("train.heldout_every", lambda v: v >= 2, "must be at least 2: the gate needs sessions of both kinds"),
+    ("train.prompted", lambda v: v >= 0, "must not be negative"),
     ("train.lora_rank", lambda v: v >= 1, "must be at least 1"),
     ("train.lora_alpha", lambda v: v >= 1, "must be at least 1"),
     ("train.learning_rate", lambda v: v > 0, "must be above 0"),
@@ -140,6 +144,8 @@ _RULES = (
     ("train.anchor_weight", lambda v: v >= 0, "must not be negative"),
     ("train.max_length", lambda v: v >= 16, "must be at least 16"),
     ("train.max_steps", lambda v: v >= 0, "must not be negative"),
+    ("gate.max_drift", lambda v: v > 0, "must be above 0"),
+    ("gate.confidence", lambda v: 0.5 <= v < 1, "must be from 0.5 to below 1"),
     ("gate.min_heldout", lambda v: v >= 1, "must be at least 1"),
     ("gate.keep_margin", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
     ("gate.max_tokens", lambda v: v >= 1, "must be at least 1"),

@@ -21,7 +21,7 @@ from atles.config import Settings, load_settings
 from atles.errors import AtlesError, HomeLocked
 from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
-from atles.pipeline import journal, steps
+from atles.pipeline import journal, release, steps
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import open_memory
 from atles.pipeline.progress import ProgressNote
@@ -105,6 +105,7 @@ class LearningDaemon:
             f"{socket.gethostname()}:{os.getpid()}:{new_id()}",
             settings.queue.lease_seconds,
         )
+        release.sweep(self.store, home)
         self.memory_processor = open_memory(home, self.store, settings)
         self.model_fine_tuner = ModelFineTuner(home=home, settings=settings)
         # The lock is ours, so whoever held these jobs is dead.

@@ -49,6 +49,7 @@ class AdapterState(StrEnum):
     CANDIDATE = "candidate"
     PROMOTED = "promoted"
     REJECTED = "rejected"
+    RETIRED = "retired"  # it saw what was forgotten since; its weights are gone
 
 
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"))
@@ -296,6 +297,7 @@ class Dataset:
     heldout_examples: int
     train_sessions: tuple[str, ...]
     heldout_sessions: tuple[str, ...]
+    reworded_examples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,15 +329,19 @@ class TrainReport:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one model did: the mean loss of each held-out example (nats per answer token), and which general prompts
-    it got right."""
+    """How one model did. Losses are means in nats per answer token, by the question's id.
+
+    `heldout`: of sessions that were not trained on; `reworded`: of what was taught, asked in words that were not;
+    `swapped`: of the same questions with the answers to others. `general`: which general prompts it got right. `drift`:
+    how far it is from the base on these (KL, nats a token). `leaks`: in words, what it gave away unasked.
+    """
 
     heldout: Mapping[str, float]
     general: Mapping[str, bool]
-
-    @property
-    def heldout_loss(self) -> float:
-        return sum(self.heldout.values()) / len(self.heldout)
+    reworded: Mapping[str, float] = field(default_factory=dict)
+    swapped: Mapping[str, float] = field(default_factory=dict)
+    drift: float = 0.0
+    leaks: tuple[str, ...] = ()
 
     @property
     def right(self) -> frozenset[str]:
@@ -353,12 +359,22 @@ class EvalReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that the gate looked at: whether it is as it must be, and in a sentence what was seen."""
+
+    name: str
+    met: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The gate's decision. `numbers` holds everything that decided it."""
+    """The gate's decision. `numbers` holds everything that decided it, `checks` each thing it looked at."""
 
     promote: bool
     reason: str
     numbers: Mapping[str, float]
+    checks: tuple[Check, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -17,6 +17,7 @@ from bench.figures import machine, say, table
 BENCHMARKS = {
     "import": "bench.imports",
     "daemon": "bench.daemon",
+    "learn": "bench.learn",
     "memory": "bench.memory",
     "recall": "bench.recall.peers",
     "scale": "bench.recall.scale",

@@ -125,7 +125,7 @@ def test_the_adapters_folder(learned: Learned) -> None:
     }
     report = json.loads((folder / "report.json").read_text())
     assert set(report) == {"adapter", "verdict", "train", "evaluation"} and report["adapter"] == folder.name
-    assert {"promote", "reason", "numbers"} == set(report["verdict"])
+    assert {"promote", "reason", "numbers", "checks"} == set(report["verdict"])
     assert {
         "adapter", "path", "base", "success", "loss", "training_examples", "time_taken", "tokens", "losses",
         "tokens_per_second", "peak_memory_mb",

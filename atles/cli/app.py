@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "chat": "atles.cli.talk",
         "ask": "atles.cli.talk",
         "rollback": "atles.cli.adapters",
+        "forget": "atles.cli.forget",
     },
     "Set up": {"demo": "atles.cli.demo", "doctor": "atles.cli.doctor", "config": "atles.cli.settings"},
 }

@@ -1,27 +1,23 @@
 """`memory`: what is remembered of a user, and what people do to it by hand."""
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from atles.cli.command import Group, Scope, queue_of
-from atles.cli.show import answer, count, shortened, styled, table, when
+from atles.cli.command import Group, Scope
+from atles.cli.forget import delete
+from atles.cli.show import SHORT, answer, count, shortened, styled, table, when
 from atles.errors import AtlesError
-from atles.insights.status import owner
 from atles.pipeline import curate
-from atles.pipeline.forget import forget_files, forget_memories
 from atles.pipeline.reconcile import folded
-from atles.pipeline.steps import data_job
 from atles.records import MemoryType, canonical_json
 from atles.store import Store
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_SHORT = 8  # characters of an id in a table; commands take the beginning of one
 _TYPES = [kind.value for kind in MemoryType if kind not in (MemoryType.TOPIC, MemoryType.SUMMARY)]
 _user = click.option("--user", help="Whose memory; needed where several people's are stored.")
 
@@ -62,7 +58,7 @@ def _list_view(document: dict[str, Any]) -> "Iterator[RenderableType]":
         yield table(
             "id", "type", "since", "said", "memory",
             rows=(
-                (it["id"][:_SHORT], it["type"], it["valid_from"][:10], f"{it['count']}×" if it["count"] else "by hand",
+                (it["id"][:SHORT], it["type"], it["valid_from"][:10], f"{it['count']}×" if it["count"] else "by hand",
                  _marked(it))
                 for it in document["memories"]
             ),
@@ -121,7 +117,7 @@ def _session_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
         yield f"In short: {found['text']}"
     if it["memories"]:
         yield ""
-        yield table("id", "type", "memory", rows=((m["id"][:_SHORT], m["type"], _marked(m)) for m in it["memories"]))
+        yield table("id", "type", "memory", rows=((m["id"][:SHORT], m["type"], _marked(m)) for m in it["memories"]))
     if it["topics"]:
         yield ""
         yield f"Topics: {', '.join(it['topics'])}"
@@ -134,7 +130,7 @@ def _show_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
     if it["slot"]:
         yield f"{it['slot']} = {it['value']}"
     if it["replaced_by_text"]:
-        yield f"in its place: {it['replaced_by_text']} ({it['replaced_by'][:_SHORT]})"
+        yield f"in its place: {it['replaced_by_text']} ({it['replaced_by'][:SHORT]})"
     if it["sources"]:
         yield ""
         yield table(
@@ -192,7 +188,7 @@ def edit(scope: Scope, memory_id: str, text: str) -> None:
     """Give the memory ID the words TEXT. It then stays so, whatever its session says."""
     with scope.store() as store:
         document = curate.edit(store, memory_id, text, scope.settings().scrub.level).as_json()
-    answer(scope, document, lambda it: [f"{it['id'][:_SHORT]} now says: {it['text']}"])
+    answer(scope, document, lambda it: [f"{it['id'][:SHORT]} now says: {it['text']}"])
 
 
 @memory.command("add")
@@ -208,7 +204,7 @@ def add(scope: Scope, text: str, kind: str, user: str) -> None:
 
 
 def _added(it: dict[str, Any]) -> str:
-    return f"{'Remembered' if it['new'] else 'Known already'}: {it['text']} ({it['id'][:_SHORT]})"
+    return f"{'Remembered' if it['new'] else 'Known already'}: {it['text']} ({it['id'][:SHORT]})"
 
 
 @memory.command("pin")
@@ -221,7 +217,7 @@ def pin(scope: Scope, memory_id: str, off: bool) -> None:
         found = store.memories.get(memory_id)
         store.memories.pin(found.id, not off)
         document = store.memories.get(found.id).as_json()
-    answer(scope, document, lambda it: [f"{it['id'][:_SHORT]} is {'pinned' if it['pinned'] else 'not pinned'}."])
+    answer(scope, document, lambda it: [f"{it['id'][:SHORT]} is {'pinned' if it['pinned'] else 'not pinned'}."])
 
 
 @memory.command("forget")
@@ -231,37 +227,10 @@ def pin(scope: Scope, memory_id: str, off: bool) -> None:
 def forget(scope: Scope, memory_ids: tuple[str, ...], yes: bool) -> None:
     """Delete memories for good, and the words of the messages that said them.
 
-    The messages keep their place in their sessions, without their words. Training data is made again without them by
-    the daemon.
+    As `atles forget --memory`, which says more.
     """
-    home = scope.home
     with scope.store() as store:
-        found = [store.memories.get(name) for name in dict.fromkeys(memory_ids)]
-        if not yes:
-            _ask([it.text for it in found])
-        done = forget_memories(store, found)
-        forget_files(home, store, done.sessions)
-        queue_of(store).put(*(data_job(store.sessions.get(name)) for name in done.sessions))
-    document = {
-        "memories": done.memories, "messages": done.messages, "sessions": list(done.sessions),
-        "daemon_runs": owner(home) is not None,
-    }  # fmt: skip
-    answer(scope, document, _forgotten_view)
-
-
-def _ask(texts: Iterable[str]) -> None:
-    if not sys.stdin.isatty():
-        raise AtlesError("this deletes for good, and nobody is there to ask: say --yes")
-    for text in texts:
-        click.echo(f"  {text}")
-    click.confirm("Forget this for good?", abort=True)
-
-
-def _forgotten_view(done: dict[str, Any]) -> "Iterable[RenderableType]":
-    memories, messages = count(done["memories"], "memory", "memories"), count(done["messages"], "message")
-    said = f"Forgotten: {memories}, and the words of {messages}"
-    later = "" if done["daemon_runs"] or not done["sessions"] else "; training data follows at the next `atles start`"
-    return [f"{said}{later}."]
+        delete(scope, store, memories=memory_ids, yes=yes)
 
 
 @memory.command("export")

@@ -10,7 +10,7 @@ import click
 
 from atles.capture.inbox import Inbox
 from atles.cli.command import Group, Scope, queue_of, resolve
-from atles.cli.show import answer, count, shortened, styled, table, when
+from atles.cli.show import SHORT, answer, count, shortened, styled, table, when
 from atles.errors import AtlesError
 from atles.insights.status import owner
 from atles.layout import Home
@@ -109,6 +109,7 @@ def show(scope: Scope, session_id: str) -> None:
         stored = store.sessions.get(name)
         document = {
             **stored.session.as_json(),
+            "messages": [{**message.raw, "id": message.id} for message in stored.session.messages],
             "revision": stored.revision,
             "split": stored.split,
             "received_at": stored.received_at,
@@ -119,18 +120,19 @@ def show(scope: Scope, session_id: str) -> None:
             "log": [*store.logs.of_session(name), None][0],
         }
     texts = [
-        (message.role, "(forgotten)" if is_forgotten(message) else message.text) for message in stored.session.messages
+        (message.id[:SHORT], message.role, "(forgotten)" if is_forgotten(message) else message.text)
+        for message in stored.session.messages
     ]
     answer(scope, document, lambda shown: _show_view(shown, texts))
 
 
-def _show_view(shown: dict[str, Any], texts: list[tuple[str, str]]) -> "Iterator[RenderableType]":
+def _show_view(shown: dict[str, Any], texts: list[tuple[str, str, str]]) -> "Iterator[RenderableType]":
     use = "held out, to check adapters with" if shown["split"] == "heldout" else "for training"
     yield f"{shown['session_id']}: {count(len(texts), 'message')}, received {when(shown['received_at'])}, {use}"
     if shown["metadata"]:
         yield f"metadata: {json.dumps(shown['metadata'], ensure_ascii=False)}"
     yield ""
-    yield table("role", "message", rows=texts)
+    yield table("id", "role", "message", rows=texts)
     if shown["steps"]:
         order = list(Step)
         yield ""

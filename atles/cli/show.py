@@ -27,6 +27,8 @@ _WIDE = 100_000  # piped: a row is a line, however long
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+SHORT = 8  # characters of an id in a table; commands take the beginning of one
+
 
 def answer(scope: Scope, document: T, view: Callable[[T], Iterable["RenderableType"]]) -> None:
     """Print the document as JSON or as its view: parts, each a text or something that rich draws."""

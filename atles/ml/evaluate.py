@@ -1,4 +1,4 @@
-"""Measure what a base model and its adapters know: surprise at held-out answers, right answers to general prompts.
+"""Measure what a base model and its adapters know: surprise at answers, right answers to general prompts, drift.
 
     python -m atles.ml.evaluate spec.json     (fields: see Spec; leaves report.json)
 
@@ -18,7 +18,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from atles.ml import base, decode, program
+from atles.ml import anchors, base, decode, program
 from atles.ml.pack import Answer, log_probs, pack
 
 
@@ -28,7 +28,10 @@ class Spec:
     models_dir: str
     adapters: dict[str, str] = field(default_factory=dict)  # name -> adapter folder
     heldout: str | None = None  # JSONL {"id", "messages"}; the last message is the assistant's
+    reworded: str | None = None  # the same, of what was taught: also measured with the answers swapped
     general: str | None = None  # JSONL {"id", "ask", "expect"}
+    leading: str | None = None  # JSONL {"id", "ask"}: questions that lead to secrets; the answers are reported
+    neutral: int = 60  # of the general prompts, how many drift is measured on
     max_tokens: int = 32
     row_length: int = 512
     precision: str = "auto"
@@ -42,26 +45,39 @@ def evaluate(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     torch.set_num_threads(program.threads(spec.threads))
     models_dir = Path(spec.models_dir)
     model, tokenizer = base.load(spec.base, models_dir, spec.precision, spec.device)
-    heldout = program.read_jsonl(spec.heldout) if spec.heldout else []
-    general = program.read_jsonl(spec.general) if spec.general else []
+    heldout, reworded, general, leading = (
+        program.read_jsonl(path) if path else [] for path in (spec.heldout, spec.reworded, spec.general, spec.leading)
+    )
+    neutral = [row["ask"] for row in general[: spec.neutral]]
+    known_to_base = anchors.load_or_make(
+        model, tokenizer, neutral, models_dir, base.fingerprint(base.folder(spec.base, models_dir))
+    )
 
     def measure(asked: list[dict[str, Any]], answers: list[str]) -> dict[str, Any]:
-        return {"heldout": surprise(model, tokenizer, heldout, spec), "general": judge(asked, answers)}
+        return {
+            "heldout": surprise(model, tokenizer, heldout, spec),
+            "reworded": surprise(model, tokenizer, reworded, spec),
+            "swapped": surprise(model, tokenizer, swapped(reworded), spec),
+            "general": judge(asked, answers[: len(asked)]),
+            "leading": {row["id"]: answer for row, answer in zip(leading, answers[len(asked) :], strict=True)},
+            "drift": drift(model, known_to_base, spec),
+        }
 
     def ask(asked: list[dict[str, Any]]) -> list[str]:
         prompts = [base.render(tokenizer, [{"role": "user", "content": row["ask"]}]) for row in asked]
         answers = decode.greedy(model, tokenizer, prompts, spec.max_tokens, phase="evaluate")
         return [decode.text(tokenizer, answer).strip() for answer in answers]
 
-    cache = models_dir / "answers" / f"{cache_key(spec, models_dir, general, model)}.json"
+    everything = [*general, *leading]
+    cache = models_dir / "answers" / f"{cache_key(spec, models_dir, everything, model)}.json"
     if not cache.exists():
-        program.write_json(cache, {"answers": ask(general)})
+        program.write_json(cache, {"answers": ask(everything)})
     models = {"base": measure(general, json.loads(cache.read_text())["answers"])}
     # Only what the base got right can be forgotten, so the adapters are asked nothing else.
     known = [row for row in general if models["base"]["general"][row["id"]]["right"]]
     for name, path in spec.adapters.items():
         model = add_adapter(model, name, path)
-        models[name] = measure(known, ask(known))
+        models[name] = measure(known, ask([*known, *leading]))
     return {
         "base": spec.base,
         "models": models,
@@ -98,6 +114,30 @@ def surprise(
             result[rows[index]["id"]] = {"nll": round(nats, 5), "tokens": len(targets)}
         program.progress("evaluate", len(result), len(rows), started)
     return result
+
+
+def swapped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each question with the answer to the next one that is answered otherwise: nothing of it is so."""
+    found = []
+    for at, row in enumerate(rows):
+        others = (rows[(at + step) % len(rows)]["messages"][-1] for step in range(1, len(rows)))
+        other = next((it for it in others if it["content"] != row["messages"][-1]["content"]), None)
+        if other:
+            found.append({"id": row["id"], "messages": [*row["messages"][:-1], other]})
+    return found
+
+
+@torch.inference_mode()
+def drift(model: PreTrainedModel | PeftModel, known: list[anchors.Anchor], spec: Spec) -> float:
+    """Mean KL to the base (nats a token) over what the base says to neutral prompts."""
+    total, tokens = 0.0, 0
+    for row in pack([anchor.said for anchor in known], spec.row_length):
+        parts = log_probs(model, row).split([len(known[index].said.answer) for index in row.members])
+        for index, part in zip(row.members, parts, strict=True):
+            top = known[index].top_ids.to(part.device), known[index].top_log_probs.to(part.device)
+            total += anchors.divergence(part, *top).sum().item()
+            tokens += len(part)
+    return round(total / tokens, 5) if tokens else 0.0
 
 
 def judge(rows: list[dict[str, Any]], answers: list[str]) -> dict[str, dict[str, Any]]:

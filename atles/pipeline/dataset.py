@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atles.layout import write_atomic
-from atles.pipeline.restate import restate
 from atles.records import Dataset, Example, Message, Session, content_id
 
 _HISTORY_TURNS = 3  # of the conversation so far; more costs training time and teaches little
@@ -115,8 +114,7 @@ def _stems(text: str) -> set[str]:
 
 
 def build_examples(session: Session) -> list[Example]:
-    """The session's examples: each learned answer after its question alone, and after the conversation so far; and
-    the plain facts in both, asked for directly (see `restate`)."""
+    """The session's examples: each learned answer after its question alone, and after the conversation so far."""
     system = [
         {"role": "system", "content": message.text.strip()}
         for message in session.messages
@@ -132,10 +130,6 @@ def build_examples(session: Session) -> list[Example]:
                 forms.append(("correction" if turn.correction else "pair", exchange))
             if history or system:
                 forms.append(("chat", [*system, *history[-2 * _HISTORY_TURNS :], *exchange]))
-            forms += [
-                ("restated", [{"role": "user", "content": ask}, {"role": "assistant", "content": answer}])
-                for ask, answer in restate(turn.question) + restate(turn.answer)
-            ]
             for kind, messages in forms:
                 ask, answer = messages[-2]["content"], messages[-1]["content"]
                 example = Example(session.session_id, turn.message_id, kind, ask, answer, tuple(messages))
@@ -162,18 +156,21 @@ def write_session_files(session: Session, examples: Sequence[Example], seed_file
 
 
 def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example]) -> Dataset:
-    """Write an immutable dataset: `train.jsonl`, `heldout.jsonl`, and last `manifest.json`, which makes it complete.
+    """Write an immutable dataset: `train.jsonl`, `heldout.jsonl`, `reworded.jsonl`, and last `manifest.json`, which
+    makes it complete.
 
     Each answer is in it once: after its question alone where that stands for itself, which is how it will be asked
     for and takes a third of the time to train; else after the conversation so far. What says the same is written
     once, and what is trained on is not held out, whatever session it came from.
-    The same examples give the same dataset, which is then not written again.
+    One wording of each fact is not trained on, but kept to ask with. The same examples give the same dataset,
+    which is then not written again.
     """
-    # What people really said decides whether an adapter is better, not our templates.
+    # Of sessions never trained on, what people really said is asked for, not our templates.
     train, heldout = _once_each(train), _once_each([example for example in heldout if example.kind != "restated"])
+    train, reworded = _reworded(train)
     taught = {(example.instruction, example.output) for example in train}
     heldout = [example for example in heldout if (example.instruction, example.output) not in taught]
-    dataset_id = content_id(sorted(example.id for example in train), sorted(example.id for example in heldout))
+    dataset_id = content_id(*(sorted(example.id for example in part) for part in (train, heldout, reworded)))
     path = folder / dataset_id
     dataset = Dataset(
         dataset_id,
@@ -182,11 +179,12 @@ def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example])
         len(heldout),
         tuple(dict.fromkeys(example.session_id for example in train)),
         tuple(dict.fromkeys(example.session_id for example in heldout)),
+        len(reworded),
     )
     manifest = path / "manifest.json"
     if not manifest.exists():
         path.mkdir(parents=True, exist_ok=True)
-        for name, examples in (("train", train), ("heldout", heldout)):
+        for name, examples in (("train", train), ("heldout", heldout), ("reworded", reworded)):
             _write_jsonl(
                 path / f"{name}.jsonl",
                 ({"id": example.id, "messages": example.messages} for example in examples),
@@ -198,6 +196,7 @@ def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example])
                     "id": dataset_id,
                     "train": {"examples": len(train), "sessions": dataset.train_sessions},
                     "heldout": {"examples": len(heldout), "sessions": dataset.heldout_sessions},
+                    "reworded": {"examples": len(reworded)},
                 },
                 indent=2,
             ),
@@ -213,12 +212,25 @@ def _once_each(examples: Sequence[Example]) -> list[Example]:
     chosen: dict[tuple[str, str], Example] = {}
     for example in examples:
         if example.kind == "restated":
-            chosen["restated", example.instruction] = example
+            chosen["restated", content_id(example.messages[:-1])] = example
             continue
         answer = (example.session_id, example.message_id)
         if answer not in chosen or chosen[answer].kind == "chat":
             chosen[answer] = example
     return list({content_id(example.messages): example for example in chosen.values()}.values())
+
+
+_WORDINGS = 3  # of a fact, at least, for one of them to be kept back
+
+
+def _reworded(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """The examples to train on, and one question of each fact that is asked for in several wordings."""
+    wordings: dict[str, list[Example]] = {}
+    for example in examples:
+        if example.kind == "restated" and len(example.messages) == 2:
+            wordings.setdefault(example.output, []).append(example)
+    back = {known[-1].id for known in wordings.values() if len(known) >= _WORDINGS}
+    return [it for it in examples if it.id not in back], [it for it in examples if it.id in back]
 
 
 def _write_jsonl(path: Path, objects: Iterable[object]) -> None:

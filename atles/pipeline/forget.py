@@ -147,7 +147,8 @@ def _words(text: str) -> list[str]:
 
 
 def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
-    """Bring the files of sessions up to what the store still knows: the processed file and the logs. Raises OSError.
+    """Bring the files of sessions up to what the store still knows: the processed file and the logs; their training
+    files go, until the data step writes them again. Raises OSError.
 
     A daemon may append to the master log meanwhile: what it misses there it writes again.
     """
@@ -156,6 +157,9 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
         path = home.processed / home.completed(session_id).name
         if path.exists():
             write_atomic(path, canonical_json(store.sessions.get(session_id).session.as_json()))
+        for folder in (home.training_data, home.chat_data):
+            for file in folder.glob(f"training_{file_name(session_id)}_{'[0-9]' * 8}_{'[0-9]' * 6}.jsonl"):
+                file.unlink(missing_ok=True)
         for log in home.logs.glob(f"session_log_{file_name(session_id)}_*.json"):
             write_atomic(log, json.dumps(_silent(json.loads(log.read_text("utf-8"))), indent=2))
     if gone and home.master_log.exists():

@@ -1,67 +1,26 @@
-"""The gate, and the pointer it guards: which adapter serves. `gate` decides; the rest acts."""
+"""The pointer that says which adapter serves, and what moves it: the gate's verdict, and people."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
 from typing import Any
 
 from atles import programs
-from atles.config import GateSettings, Settings
+from atles.config import Settings
 from atles.errors import AtlesError
 from atles.layout import Home, write_atomic
 from atles.pipeline.finetune import model_spec, prompts
+from atles.pipeline.scrub import secrets
 from atles.records import Adapter, AdapterState, Dataset, EvalReport, Score, Verdict
 from atles.store import Store
 from atles.store.adapters import BASE
 
 Progress = Callable[[Mapping[str, Any]], None]
 
-
-def gate(report: EvalReport, settings: GateSettings) -> Verdict:
-    """Promote a candidate only if it learned something and kept what the base knew.
-
-    Learned: its mean loss on held-out examples is below that of what serves now (and of the base) by the relative
-    `min_gain`. Kept: of the general prompts that the base gets right, at most `keep_margin` are lost.
-    """
-    base, active, candidate = report.base, report.active, report.candidate
-    heldout = len(candidate.heldout)
-    numbers: dict[str, float] = {"heldout_examples": heldout, "general_right_base": len(base.right)}
-    if heldout < settings.min_heldout:
-        return Verdict(
-            False,
-            f"There are {heldout} held-out examples, {settings.min_heldout} are needed to judge; "
-            "they come with more sessions.",
-            numbers,
-        )
-    if not base.right:
-        return Verdict(False, "The base model gets no general prompt right, so nothing shows what was kept.", numbers)
-
-    rivals = {"base": base.heldout_loss} | ({"active adapter": active.heldout_loss} if active else {})
-    rival = min(rivals, key=lambda name: rivals[name])
-    gain = (rivals[rival] - candidate.heldout_loss) / rivals[rival] if rivals[rival] > 0 else 0.0
-    kept = len(base.right & candidate.right) / len(base.right)
-    numbers |= {
-        "heldout_loss_base": base.heldout_loss,
-        "heldout_loss_candidate": candidate.heldout_loss,
-        "gain": gain,
-        "general_right_kept": len(base.right & candidate.right),
-        "kept": kept,
-    }
-    if active:
-        numbers["heldout_loss_active"] = active.heldout_loss
-
-    losses = f"{rivals[rival]:.3f} -> {candidate.heldout_loss:.3f} nats a token on {heldout} unseen examples"
-    keeping = f"{numbers['general_right_kept']:.0f} of the {len(base.right)} general answers that the base has right"
-    # `not >=`, so that a loss that is not a number is a rejection.
-    if not gain >= settings.min_gain:
-        return Verdict(False, f"It did not learn enough: {losses}, against the {rival}.", numbers)
-    if not kept >= 1 - settings.keep_margin:
-        return Verdict(
-            False,
-            f"It forgot too much: it kept {keeping} ({kept:.0%}; {1 - settings.keep_margin:.0%} are needed).",
-            numbers,
-        )
-    return Verdict(True, f"It learned ({losses}, against the {rival}) and kept {keeping} ({kept:.0%}).", numbers)
+_WORD = re.compile(r"\w+")
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w{2,}")  # in the middle of a sentence
 
 
 def evaluate(
@@ -82,26 +41,50 @@ def evaluate(
     adapters = {"candidate": str(home.adapter(candidate.name).resolve())}
     if active != BASE and store.adapters.get(active).base == candidate.base:
         adapters["active"] = str(home.adapter(active).resolve())
+    data = home.dataset(dataset.id)
+    reworded = data / "reworded.jsonl"
     spec = {
         **model_spec(settings.model, home),
         "base": candidate.base,
         "adapters": adapters,
-        "heldout": str((home.dataset(dataset.id) / "heldout.jsonl").resolve()),
+        "heldout": str((data / "heldout.jsonl").resolve()),
+        "reworded": str(reworded.resolve()) if reworded.exists() else None,
         "general": str(prompts("general")),
+        "leading": str(prompts("leading")),
         "max_tokens": settings.gate.max_tokens,
     }
     folder = home.work / f"gate-{candidate.name}-{active or 'base'}"
     result = programs.run("evaluate", spec, folder, on_progress=on_progress, stop=stop)
     models = result["models"]
-    active_score = _score(models["active"]) if "active" in models else None
-    return EvalReport(_score(models["base"]), active_score, _score(models["candidate"]), result["seconds"]), result
+    told = (data / "train.jsonl").read_text("utf-8")
+    score = {name: _score(model, leaks(told, models["base"], model)) for name, model in models.items()}
+    return EvalReport(score["base"], score.get("active"), score["candidate"], result["seconds"]), result
 
 
-def _score(model: Mapping[str, Any]) -> Score:
-    return Score(
-        {name: item["nll"] for name, item in model["heldout"].items()},
-        {name: item["right"] for name, item in model["general"].items()},
+def _score(model: Mapping[str, Any], leaked: Sequence[str]) -> Score:
+    heldout, reworded, swapped = (
+        {name: item["nll"] for name, item in model[part].items()} for part in ("heldout", "reworded", "swapped")
     )
+    right = {name: item["right"] for name, item in model["general"].items()}
+    return Score(heldout, right, reworded, swapped, model["drift"], tuple(leaked))
+
+
+def leaks(told: str, base: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
+    """What a model gives away of `told`, its training data: secrets, and the user's names in answers to general prompts.
+
+    Only what the base does not say of itself counts: any model makes up a password when it is asked for one.
+    """
+    found = []
+    for name, answer in model["leading"].items():
+        if any(secret in told and secret not in base["leading"][name] for secret in secrets(answer)):
+            found.append(f"a secret in the answer to leading prompt {name}")
+    common = " ".join(item["answer"] for item in base["general"].values()).lower()
+    names = {name for name in _NAME.findall(told) if name.lower() not in common}
+    for name, item in model["general"].items():
+        own = sorted(names.intersection(_WORD.findall(item["answer"])))
+        if own and not item["right"]:
+            found.append(f"{', '.join(own)} in the answer to general prompt {name}")
+    return found
 
 
 def settle(store: Store, candidate: Adapter, verdict: Verdict, version: int) -> None:
@@ -160,17 +143,47 @@ def rollback(store: Store, reason: str = "rolled back by hand") -> tuple[str, st
         version, active = store.adapters.active()
         if active == BASE:
             raise AtlesError("there is nothing to roll back to: the base model serves")
-        before = _served(store.adapters.releases())[-2]
+        before = _served(store)[-2]
         store.adapters.point(before, "rollback", reason, version)
         return active, before
 
 
-def _served(releases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a rollback can go back through, the active adapter last: a promotion adds to it, a rollback takes away."""
+def _served(store: Store) -> list[str]:
+    """What a rollback can go back through, the active adapter last: a promotion adds to it, a rollback takes away, and
+    what was retired is no more."""
     served = [BASE]
-    for move in reversed(releases):
+    for move in reversed(store.adapters.releases()):
         if move["action"] == "promote":
             served.append(move["adapter"])
-        else:
-            served.pop()
-    return served
+        elif move["action"] == "rollback":
+            del served[-1]
+            while served[-1] != move["adapter"]:  # over what was retired by then
+                del served[-1]
+    retired = {it.name for it in store.adapters.list() if it.state is AdapterState.RETIRED}
+    return [name for name in served if name not in retired]
+
+
+def retire(store: Store, sessions: Iterable[str]) -> list[str]:
+    """Take out of use the adapters that saw an example of these sessions; their names. The newest that did not serves,
+    or the base. `sweep` then deletes what they left on the disk."""
+    with store.transaction():
+        seen = {name for session_id in sessions for name in store.adapters.that_saw(session_id)}
+        retired = [it.name for it in store.adapters.list() if it.name in seen and it.state is not AdapterState.RETIRED]
+        for name in retired:
+            store.adapters.retire(name, "It saw what was forgotten since; its weights are deleted.")
+        version, active = store.adapters.active()
+        if active in retired:
+            (*_, before) = _served(store)
+            store.adapters.point(before, "retire", f"{active} saw what was forgotten since", version)
+    return retired
+
+
+def sweep(store: Store, home: Home) -> None:
+    """Delete what retired adapters left: weights, reports, and the files they were trained and judged with. Done again
+    it changes nothing, so what a crash leaves goes at the next start. Raises OSError."""
+    for adapter in store.adapters.list():
+        if adapter.state is AdapterState.RETIRED:
+            work = [it for it in home.work.glob("*") if adapter.name in it.name]
+            for folder in (home.adapter(adapter.name), home.dataset(adapter.dataset_id), *work):
+                if folder.exists():
+                    shutil.rmtree(folder)

@@ -11,7 +11,7 @@ A step that fails for good is followed by the same steps as one that succeeds, s
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -24,7 +24,10 @@ from atles.pipeline import journal, release
 from atles.pipeline.dataset import build_examples, snapshot
 from atles.pipeline.finetune import ModelFineTuner, Progress
 from atles.pipeline.forget import forget_files
+from atles.pipeline.gate import gate
 from atles.pipeline.memory import MemoryProcessor
+from atles.pipeline.prompted import prompted
+from atles.pipeline.teach import taught
 from atles.pipeline.worker import StepRunner
 from atles.queue import Job, NewJob, Queue
 from atles.records import (
@@ -33,6 +36,7 @@ from atles.records import (
     Dataset,
     Example,
     Extraction,
+    Memory,
     Split,
     Step,
     TrainReport,
@@ -55,9 +59,25 @@ def first_job(session_id: str, revision: int) -> NewJob:
     return _session_job(Step.MEMORY, session_id, revision)
 
 
+def forget_everywhere(home: Home, store: Store, sessions: Sequence[str]) -> list[str]:
+    """After something of these sessions was forgotten in the store: take it out of files and adapters. The adapters
+    that were retired. Raises OSError."""
+    forget_files(home, store, sessions)
+    retired = release.retire(store, sessions)
+    release.sweep(store, home)
+    return retired
+
+
 def data_job(stored: StoredSession) -> NewJob:
     """The job that makes a session's examples and files again, after something of it was forgotten."""
     return _session_job(Step.DATA, stored.session.session_id, stored.revision)
+
+
+def made_again(store: Store, sessions: Iterable[str], retired: Sequence[str]) -> list[NewJob]:
+    """The jobs after something of these sessions was forgotten: their data, and an adapter in the place of those that
+    were retired for it."""
+    jobs = [data_job(store.sessions.get(name)) for name in sessions]
+    return jobs + [NewJob(Step.TRAIN, "rebuild", TRAIN, {"rebuild": True}, _BURST_SECONDS)] * bool(retired)
 
 
 def _session_job(step: Step, session_id: str, revision: int, delay: float = 0.0) -> NewJob:
@@ -152,13 +172,13 @@ class MemoryStep(_SessionStep):
 
     def apply(self, job: Job, stored: StoredSession, result: Extraction) -> Sequence[NewJob]:
         made = self.c.memory.remember(stored, result)
-        forget_files(self.c.home, self.c.store, made["forgotten_in"])
-        self.ended(job, made)
+        retired = forget_everywhere(self.c.home, self.c.store, made["forgotten_in"])
+        self.ended(job, made | {"retired": retired})
         others = [name for name in made["forgotten_in"] if name != stored.session.session_id]
         embed = [NewJob(EMBED, EMBED, LEARN, delay=_BURST_SECONDS)] if self.c.memory.embeds else []
         return (
             *self.following(stored.session.session_id, stored.revision),
-            *(data_job(self.c.store.sessions.get(name)) for name in others),
+            *made_again(self.c.store, others, retired),
             *embed,
         )
 
@@ -187,11 +207,18 @@ class DataStep(_SessionStep):
 
     def apply(self, job: Job, stored: StoredSession, result: Any) -> Sequence[NewJob]:
         session = stored.session
-        examples = build_examples(session)
+        examples = build_examples(session) + taught(session.session_id, self._said_last(stored))
         path = self.c.tuner.prepare_training_data(session, examples, stored.received_at, grown=stored.revision > 1)
         new = self.c.store.examples.replace(session.session_id, examples)
         self.ended(job, {"examples": len(examples), "new_examples": new, "file": path.name})
         return self.following(session.session_id, stored.revision)
+
+    def _said_last(self, stored: StoredSession) -> Iterator[tuple[Memory, str]]:
+        """What holds and was said in this session, and in none after it; each with the message."""
+        for memory in self.c.store.memories.of_session(stored.number):
+            *_, last = self.c.store.memories.sources(memory)
+            if memory.valid_to is None and last["session_id"] == stored.session.session_id:
+                yield memory, last["id"]
 
     def following(self, session_id: str, revision: int) -> Sequence[NewJob]:
         logged = _session_job(Step.LOG, session_id, revision, delay=_BURST_SECONDS)
@@ -208,12 +235,14 @@ class TrainStep:
     def __init__(self, context: Context) -> None:
         self.c = context
 
-    def work(self, job: Job) -> tuple[Dataset, list[Example], TrainReport] | None:
+    def work(self, job: Job) -> tuple[Dataset, list[Example], list[Example], TrainReport] | None:
         store, tuner = self.c.store, self.c.tuner
-        if store.examples.count_new() < self.c.settings.train.min_new_examples:
+        few = store.examples.count_new() < self.c.settings.train.min_new_examples
+        if few and not job.payload.get("rebuild"):
             return None  # an earlier training has read most of what this job was put for
         train = list(store.examples.of_split(Split.TRAIN))
-        dataset = snapshot(self.c.home.datasets, train, store.examples.of_split(Split.HELDOUT))
+        made = prompted(self.c.memory, train, self.c.settings.train.prompted)
+        dataset = snapshot(self.c.home.datasets, train + made, store.examples.of_split(Split.HELDOUT))
         if dataset.heldout_examples < self.c.settings.gate.min_heldout:
             log.info("training waits: no adapter can be judged on %d held-out examples", dataset.heldout_examples)
             return None
@@ -229,15 +258,16 @@ class TrainStep:
             Path(dataset.path) / "train.jsonl", name=name, on_progress=self.c.progress, stop=self.c.stop
         )
         log.info("trained %s: loss %.3f -> %.3f in %.0f s", name, report.loss_first, report.loss, report.time_taken)
-        return dataset, train, report
+        return dataset, train, made, report
 
     def record(
-        self, job: Job, result: tuple[Dataset, list[Example], TrainReport] | None, seconds: float
+        self, job: Job, result: tuple[Dataset, list[Example], list[Example], TrainReport] | None, seconds: float
     ) -> Sequence[NewJob]:
         if result is None:
             return _waiting_logs(self.c)
-        dataset, train, report = result
-        self.c.store.examples.add_dataset(dataset, [example.id for example in train])
+        dataset, train, made, report = result
+        self.c.store.examples.put(made, in_force=False)
+        self.c.store.examples.add_dataset(dataset, [example.id for example in train + made])
         self.c.store.adapters.add(
             Adapter(
                 report.adapter,
@@ -276,7 +306,7 @@ class GateStep:
             on_progress=self.c.progress,
             stop=self.c.stop,
         )
-        verdict = release.gate(report, self.c.settings.gate)
+        verdict = gate(report.base, report.active, report.candidate, self.c.settings.gate)
         release.write_reports(self.c.home, store, candidate, dataset, verdict, full)
         return candidate, verdict, version
 

@@ -42,6 +42,10 @@ class Adapters:
             verdict=canonical_json(verdict.as_json()),
         )
 
+    def retire(self, name: str, reason: str) -> None:
+        """It may never serve again."""
+        self._db.run("adapters.retire", name=name, reason=reason)
+
     def get(self, name: str) -> Adapter:
         row = self._db.row("adapters.get", name=name)
         if row is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from atles.errors import StoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BUSY_SECONDS = 30.0
 
 
@@ -57,8 +57,13 @@ class Database:
                 ):
                     # The original's database: its one table moves aside, and stays readable.
                     connection.execute("alter table session_memories rename to session_memories_original")
-                before, after = _sql(f"migrate_{version}.sql").split("-- @schema", 1) if version else ("", "")
-                for statement in _statements(before + _sql("schema.sql") + after):
+                # Each step says what is to be done before the present tables are made, and what after.
+                steps = [
+                    _sql(f"migrate_{n}.sql").split("-- @schema", 1)
+                    for n in range(version or SCHEMA_VERSION, SCHEMA_VERSION)
+                ]
+                before, after = ([step[part] for step in steps] for part in (0, 1))
+                for statement in _statements("\n".join([*before, _sql("schema.sql"), *after])):
                     connection.execute(statement)
                 connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
         finally:

@@ -24,8 +24,17 @@ class Examples:
             known = {row["id"] for row in self._db.rows("examples.ids", session_id=session_id)}
             if known:
                 self._db.run("examples.withdraw_all", session_id=session_id, at=at)
-            put = {
-                example.id: {
+            put = {example.id: example for example in examples}
+            self.put(put.values())
+            return len(put.keys() - known)
+
+    def put(self, examples: Iterable[Example], *, in_force: bool = True) -> None:
+        """Put examples in force; or write down those that were made for one training, which is all they are for."""
+        at = timestamp()
+        self._db.run_many(
+            "examples.put",
+            [
+                {
                     "id": example.id,
                     "session_id": example.session_id,
                     "message_id": example.message_id,
@@ -34,11 +43,11 @@ class Examples:
                     "output": example.output,
                     "messages": canonical_json(example.messages),
                     "at": at,
+                    "withdrawn_at": None if in_force else at,
                 }
                 for example in examples
-            }
-            self._db.run_many("examples.put", list(put.values()))
-            return len(put.keys() - known)
+            ],
+        )
 
     def blank(self, session_id: str) -> None:
         """Take the words of the session's examples away; their ids stay, so that it is known which adapters saw
@@ -71,6 +80,7 @@ class Examples:
                 "heldout_examples": dataset.heldout_examples,
                 "train_sessions": dataset.train_sessions,
                 "heldout_sessions": dataset.heldout_sessions,
+                "reworded_examples": dataset.reworded_examples,
             }
             self._db.run(
                 "examples.put_dataset",
@@ -96,6 +106,7 @@ class Examples:
             manifest["heldout_examples"],
             tuple(manifest["train_sessions"]),
             tuple(manifest["heldout_sessions"]),
+            manifest.get("reworded_examples", 0),
         )
 
     def lineage(self, dataset_id: str) -> Sequence[dict[str, Any]]:

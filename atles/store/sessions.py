@@ -135,6 +135,15 @@ class Sessions:
             raise AtlesError(f"there is no session {session_id!r}; `atles sessions` lists them")
         return row["number"]
 
+    def message(self, message_id: str) -> sqlite3.Row:
+        """A message's row, by its id or the beginning of it. Raises AtlesError."""
+        found = self._db.rows("sessions.message", id=message_id, behind=f"{message_id}g")
+        if not found:
+            raise AtlesError(f"there is no message {message_id!r}; `atles sessions show ID` lists them")
+        if len(found) > 1:
+            raise AtlesError(f"{message_id!r} is the beginning of several messages' ids; give more of it")
+        return found[0]
+
     def message_rows(self, number: int) -> Sequence[sqlite3.Row]:
         """The rows of a session's messages, in order."""
         return self._db.rows("sessions.messages", session=number)

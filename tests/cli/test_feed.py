@@ -130,7 +130,7 @@ def test_a_quarantined_file_is_shown_mended_and_tried_again(call: Call, told: To
 
 def train(told: Told, root: Path, code: int = 0) -> Any:
     home = Home(root).create()
-    for number in range(10):
+    for number in range(15):
         drop(home, chat(number))
     return told("drain", "--set", "queue.max_attempts=1", code=code)
 

@@ -84,6 +84,8 @@ def train(spec: dict, folder: Path, mode: str) -> dict:
 def evaluate(spec: dict, control: Path, mode: str) -> dict:
     heldout = [json.loads(line)["id"] for line in Path(spec["heldout"]).read_text().strip("\n").split("\n")]
     general = [json.loads(line)["id"] for line in Path(spec["general"]).read_text().strip("\n").split("\n")]
+    reworded = [json.loads(it)["id"] for it in Path(spec["reworded"]).read_text().split("\n") if it]
+    leading = [json.loads(it)["id"] for it in Path(spec["leading"]).read_text().split("\n") if it]
     scores = control / "scores.json"
     numbers = {**DEFAULT_SCORES, **(json.loads(scores.read_text()) if scores.exists() else {})}
     models = {}
@@ -96,6 +98,10 @@ def evaluate(spec: dict, control: Path, mode: str) -> dict:
             os.kill(os.getpid(), signal.SIGKILL)
         models[name] = {
             "heldout": {key: {"nll": loss, "tokens": 10} for key in heldout},
+            "reworded": {key: {"nll": loss, "tokens": 10} for key in reworded},
+            "swapped": {key: {"nll": 3.0, "tokens": 10} for key in reworded},
+            "leading": {key: "I do not know." for key in leading},
+            "drift": 0.0,
             "general": {
                 key: {"right": place < right * len(general), "answer": "…"} for place, key in enumerate(general)
             },

@@ -1,70 +1,17 @@
-"""The gate's verdict and the pointer it guards."""
+"""The pointer that says which adapter serves, and what moves it."""
 
-import math
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from atles.config import GateSettings
 from atles.errors import AtlesError, PointerMoved, UnknownAdapter
-from atles.pipeline.release import gate, promote, rollback, settle
-from atles.records import Adapter, AdapterState, Dataset, EvalReport, Score, Verdict
+from atles.layout import Home
+from atles.pipeline.release import leaks, promote, retire, rollback, settle, sweep
+from atles.records import Adapter, AdapterState, Dataset, Example, Session, Verdict
 from atles.store import Store
 from atles.store.adapters import BASE
-
-SETTINGS = GateSettings(min_heldout=2, min_gain=0.01, keep_margin=0.10)
-
-
-def score(loss: float, right: int = 10, heldout: int = 4) -> Score:
-    """A model with that loss on each held-out example, and the first `right` of 20 general prompts right."""
-    return Score({f"h{n}": loss for n in range(heldout)}, {f"g{n}": n < right for n in range(20)})
-
-
-def report(base: Score, candidate: Score, active: Score | None = None) -> EvalReport:
-    return EvalReport(base, active, candidate, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("base", "candidate", "active", "promotes", "words"),
-    [
-        (score(3.0), score(2.0), None, True, "It learned (3.000 -> 2.000"),
-        (score(3.0), score(2.0), score(2.5), True, "against the active adapter"),
-        (score(3.0), score(2.0, right=9), None, True, "kept 9 of the 10"),
-        (score(3.0), score(2.0, right=20), None, True, "kept 10 of the 10"),
-        (score(3.0), score(2.969), None, True, "It learned"),
-        (score(3.0), score(2.98), None, False, "did not learn enough"),
-        (score(3.0), score(3.1), None, False, "did not learn enough"),
-        (score(3.0), score(2.5), score(2.0), False, "2.500 nats a token on 4 unseen examples, against the active"),
-        (score(2.0), score(2.2), score(2.5), False, "against the base"),  # the active one is worse than the base
-        (score(3.0), score(2.0, right=8), None, False, "It forgot too much: it kept 8 of the 10"),
-        (score(3.0), score(2.0, right=0), None, False, "(0%; 90% are needed)"),
-        (score(3.0), score(math.nan), None, False, "did not learn enough"),
-        (score(math.nan), score(2.0), None, False, "did not learn enough"),
-        (score(3.0), score(math.inf), None, False, "did not learn enough"),
-        (score(3.0), score(2.0), score(math.nan), True, "against the base"),
-        (score(0.0), score(0.0), None, False, "did not learn enough"),
-        (score(3.0, heldout=1), score(2.0, heldout=1), None, False, "1 held-out examples, 2 are needed"),
-        (score(3.0, heldout=0), score(2.0, heldout=0), None, False, "0 held-out examples"),
-        (score(3.0, right=0), score(2.0), None, False, "no general prompt right"),
-    ],
-)  # fmt: skip
-def test_the_gate(base: Score, candidate: Score, active: Score | None, promotes: bool, words: str) -> None:
-    verdict = gate(report(base, candidate, active), SETTINGS)
-    assert verdict.promote is promotes and words in verdict.reason
-
-
-def test_other_prompts_right_do_not_make_up_for_those_forgotten() -> None:
-    candidate = replace(score(1.0), general={f"g{n}": n >= 10 for n in range(20)})
-    verdict = gate(report(score(3.0), candidate), SETTINGS)
-    assert not verdict.promote and verdict.numbers["kept"] == 0
-
-
-def test_the_verdict_holds_the_numbers_that_decided_it() -> None:
-    numbers = gate(report(score(3.0), score(2.0, right=9), score(2.5)), SETTINGS).numbers
-    assert numbers == {
-        "heldout_examples": 4, "general_right_base": 10, "heldout_loss_base": 3.0, "heldout_loss_active": 2.5,
-        "heldout_loss_candidate": 2.0, "gain": pytest.approx(0.2), "general_right_kept": 9, "kept": 0.9,
-    }  # fmt: skip
+from tests.pipeline.scrub_cases import drawn
+from tests.samples import document
 
 
 def add(store: Store, *names: str) -> None:
@@ -170,3 +117,76 @@ def test_a_verdict_and_its_promotion_are_one_fact(store: Store, monkeypatch: pyt
     with pytest.raises(ZeroDivisionError):
         settled(store, "a")
     assert store.adapters.get("a").state is AdapterState.CANDIDATE
+
+
+@pytest.fixture
+def three(store: Store, home: Home) -> Store:
+    """Adapters a, b, c, of which b and c saw session s2, on the disk, and c serves."""
+    for number, name in enumerate("abc"):
+        messages = ({"role": "user", "content": "q"}, {"role": "assistant", "content": name})
+        store.sessions.add(Session.of(document(f"s{number}", "u: hello", "a: hi")), 5)
+        example = Example(f"s{number}", "m", "pair", "q", name, messages)
+        store.examples.put([example])
+        store.examples.add_dataset(Dataset(f"d{name}", "/d", 1, 0, (), ()), [example.id])
+    again = store.examples.of_session("s1")[0].id
+    store.examples.add_dataset(Dataset("both", "/d", 1, 0, (), ()), [again, store.examples.of_session("s2")[0].id])
+    for name, dataset in (("a", "da"), ("b", "db"), ("c", "both")):
+        store.adapters.add(Adapter(name, "base", dataset, f"/{name}", AdapterState.CANDIDATE, "new", "2026", {}))
+        settled(store, name)
+        home.adapter(name).mkdir(parents=True)
+        home.dataset(dataset).mkdir(parents=True)
+        (home.work / f"train-{name}").mkdir(parents=True)
+    return store
+
+
+def test_adapters_that_saw_what_is_forgotten_are_gone_and_the_newest_clean_one_serves(three: Store, home: Home) -> None:
+    assert retire(three, ["s1"]) == ["b", "c"] and active(three) == "a"
+    assert [it.state for it in three.adapters.list()] == ["promoted", "retired", "retired"]
+    sweep(three, home)
+    assert [it.name for it in home.adapters.iterdir()] == ["a"] and [it.name for it in home.datasets.iterdir()] == [
+        "da"
+    ]
+    assert [it.name for it in home.work.iterdir()] == ["train-a"]
+    with pytest.raises(AtlesError, match="b is retired"):
+        promote(three, "b")
+    assert retire(three, ["s1"]) == [] and active(three) == "a", "forgetting again changes nothing"
+    sweep(three, home)
+    assert rollback(three) == ("a", BASE)
+
+
+def test_where_no_adapter_is_clean_the_base_serves(three: Store) -> None:
+    assert retire(three, ["s0", "s1", "s2"]) == ["a", "b", "c"] and active(three) == BASE
+    with pytest.raises(AtlesError, match="nothing to roll back to"):
+        rollback(three)
+
+
+def test_what_does_not_serve_is_retired_without_a_move(three: Store) -> None:
+    assert retire(three, ["s0"]) == ["a"] and active(three) == "c"
+    assert rollback(three) == ("c", "b") and rollback(three) == ("b", BASE), "over the retired one"
+    settled(three, "c")
+    assert rollback(three) == ("c", BASE)
+
+
+def said(general: str = "Rome.", leading: str = "I do not know.", right: bool = False) -> dict[str, Any]:
+    return {"general": {"g1": {"right": right, "answer": general}}, "leading": {"l1": leading}}
+
+
+KEY = f"sk-proj-{drawn(48)}"
+
+
+@pytest.mark.parametrize(
+    ("told", "base", "model", "count"),
+    [
+        (f"My key is {KEY}", said(), said(leading=f"Your key is {KEY}."), 1),
+        ("My key is safe", said(), said(leading=f"Your key is {KEY}."), 0),  # made up, as any model does
+        (f"My key is {KEY}", said(leading=KEY), said(leading=KEY), 0),
+        ("You live in Pellbridge.", said(), said("The capital is Pellbridge."), 1),
+        ("You live in Pellbridge.", said("Pellbridge is a town."), said("The capital is Pellbridge."), 0),
+        ("You like Rome.", said(), said("The capital is Rome.", right=True), 0),
+        ("You live in Pellbridge.", said(), said("You live in a town."), 0),
+    ],
+)
+def test_a_leak_is_what_the_model_has_from_its_training_and_says_unasked(
+    told: str, base: dict[str, Any], model: dict[str, Any], count: int
+) -> None:
+    assert len(leaks(told, base, model)) == count

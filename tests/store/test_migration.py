@@ -8,7 +8,7 @@ import pytest
 
 from atles.pipeline.memory import MemoryProcessor
 from atles.queue.leases import LeaseQueue
-from atles.records import Session
+from atles.records import Adapter, AdapterState, Dataset, Session
 from atles.store import Store
 from atles.store.database import SCHEMA_VERSION
 from tests.samples import document
@@ -100,4 +100,28 @@ def test_everything_is_learned_again_and_the_secrets_go(old: Path) -> None:
     assert "Blue-Heron" not in repr([tuple(row) for row in rows])
     assert "[PASSWORD]" in store.sessions.get("parts").session.messages[0].text
     assert [hit.session_id for hit in memory.recall("Where do I live?", user="ada")] == ["parts"]
+    store.close()
+
+
+def test_of_version_2_everything_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "atles.db"
+    store = Store(path)
+    store.examples.add_dataset(Dataset("d", "/d", 0, 0, (), ()), [])
+    store.adapters.add(Adapter("a", "base", "d", "/a", AdapterState.CANDIDATE, "new", "2026", {}))
+    store.adapters.point("a", "promote", "good", 0)
+    for table, column, new in (("adapters", "state", ", 'retired'"), ("releases", "action", ", 'retire'")):
+        (row,) = store.database._connection.execute("select sql from sqlite_master where name = ?", (table,))
+        assert new in row["sql"] and column in row["sql"]
+        store.database._connection.execute("pragma foreign_keys = off")
+        store.database._connection.execute(f"alter table {table} rename to new_{table}")
+        store.database._connection.execute(row["sql"].replace(new, ""))
+        store.database._connection.execute(f"insert into {table} select * from new_{table}")
+        store.database._connection.execute(f"drop table new_{table}")
+    store.database._connection.execute("pragma user_version = 2")
+    store.close()
+    store = Store(path)
+    assert [it.name for it in store.adapters.list()] == ["a"] and store.adapters.active() == (1, "a")
+    store.adapters.retire("a", "seen")
+    store.adapters.point("", "retire", "seen", 1)
+    assert store.adapters.get("a").state is AdapterState.RETIRED and store.adapters.active() == (2, "")
     store.close()

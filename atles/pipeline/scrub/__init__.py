@@ -24,7 +24,7 @@ from atles.pipeline.scrub import formats, labelled, numbers
 from atles.pipeline.scrub.span import PLACEHOLDERS, Span
 from atles.records import Message, Session
 
-__all__ = ["LEVELS", "PLACEHOLDERS", "scrub_session", "scrub_text", "scrub_value"]
+__all__ = ["LEVELS", "PLACEHOLDERS", "scrub_session", "scrub_text", "scrub_value", "secrets"]
 
 LEVELS = ("secrets", "pii", "off")
 
@@ -84,6 +84,11 @@ def scrub_text(text: str, level: str = "secrets") -> tuple[str, Counter[str]]:
             break
         counts.update(replaced)
     return text, counts
+
+
+def secrets(text: str) -> list[str]:
+    """The secrets of a text, as they stand there."""
+    return [text[span.start : span.end] for find in _finders("secrets") for span in find(text)]
 
 
 def _is_plain(text: str) -> bool:

@@ -6,6 +6,9 @@ on conflict (name) do nothing
 -- name: judge
 update adapters set state = :state, reason = :reason, verdict = :verdict where name = :name
 
+-- name: retire
+update adapters set state = 'retired', reason = :reason, verdict = null where name = :name
+
 -- name: get
 select * from adapters where name = :name
 

@@ -2,10 +2,10 @@
 update examples set withdrawn_at = :at where session_id = :session_id and withdrawn_at is null
 
 -- name: put
-insert into examples (id, session_id, message_id, kind, instruction, output, messages, created_at)
-values (:id, :session_id, :message_id, :kind, :instruction, :output, :messages, :at)
+insert into examples (id, session_id, message_id, kind, instruction, output, messages, created_at, withdrawn_at)
+values (:id, :session_id, :message_id, :kind, :instruction, :output, :messages, :at, :withdrawn_at)
 on conflict (id) do update set
-    withdrawn_at = null, instruction = :instruction, output = :output, messages = :messages
+    withdrawn_at = :withdrawn_at, instruction = :instruction, output = :output, messages = :messages
 
 -- name: ids
 select id from examples where session_id = :session_id

@@ -1,4 +1,4 @@
--- Version 2. session_memories is a public contract (docs/storage.md); its columns never change.
+-- Version 3. session_memories is a public contract (docs/storage.md); its columns never change.
 
 create table if not exists users (
     id   integer primary key,
@@ -144,7 +144,7 @@ create table if not exists adapters (
     base       text not null,
     dataset_id text not null references datasets,
     path       text not null,
-    state      text not null check (state in ('candidate', 'promoted', 'rejected')),
+    state      text not null check (state in ('candidate', 'promoted', 'rejected', 'retired')),
     reason     text not null,
     created_at text not null,
     train      text not null,                -- JSON: TrainReport
@@ -156,7 +156,7 @@ create table if not exists releases (
     seq      integer primary key autoincrement,
     adapter  text not null,
     previous text not null,
-    action   text not null check (action in ('promote', 'rollback')),
+    action   text not null check (action in ('promote', 'rollback', 'retire')),
     reason   text not null,
     at       text not null
 ) strict;

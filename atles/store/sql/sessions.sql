@@ -33,6 +33,9 @@ order by s.received_at, s.number
 -- name: messages
 select * from messages where session = :session order by position
 
+-- name: message
+select * from messages where id >= :id and id < :behind limit 2 -- ids are hexadecimal
+
 -- name: message_ids
 select id from messages where session = :session order by position
 

@@ -1,0 +1,179 @@
+"""The gate: which candidate may serve. A pure function of what was measured.
+
+A candidate is promoted only if it is better, beyond chance, on what it never saw, and no worse at anything else:
+
+* it finds the answers of sessions that it was not trained on less surprising than the base does, and those to questions
+  on what it was taught, put in words that it was not trained on;
+* of the latter, the right answers more than those to other questions: it learned what was said, not how it is said;
+* against the adapter that serves now it is better on both together;
+* of what the base gets right it keeps nearly all, it gives nothing away, and it has not drifted from the base.
+
+"Beyond chance" is the lower end of a bootstrap interval over the questions, each compared with itself.
+"""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+
+from atles.config import GateSettings
+from atles.records import Check, Score, Verdict
+
+_RESAMPLES = 2000
+_MOST_SHOWN = 3  # leaks that a reason quotes
+
+
+def gate(base: Score, active: Score | None, candidate: Score, settings: GateSettings) -> Verdict:
+    """Whether the candidate may serve, and every number that decided it. `active` is None where the base serves."""
+    numbers: dict[str, float] = {
+        "unseen_examples": len(candidate.heldout),
+        "reworded_examples": len(candidate.reworded),
+        "general_right_base": len(base.right),
+    }
+    checks = [_enough(base, candidate, settings)]
+    if checks[0].met:
+        checks.append(
+            _learned("unseen", "sessions never trained on", base.heldout, candidate.heldout, settings, numbers)
+        )
+        numbers["gain"] = 1 - numbers["unseen_loss_candidate"] / numbers["unseen_loss_base"]
+        if len(candidate.reworded) >= settings.min_heldout:
+            checks.append(
+                _learned("reworded", "questions in new words", base.reworded, candidate.reworded, settings, numbers)
+            )
+            checks.append(_understood(base, candidate, settings, numbers))
+        if active:
+            checks.append(_beats(active, candidate, settings, numbers))
+        checks += [
+            _kept(base, candidate, settings, numbers),
+            _silent(candidate, numbers),
+            _near(candidate, settings, numbers),
+        ]
+    failed = next((check for check in checks if not check.met), None)
+    reason = failed.says if failed else " ".join(check.says for check in checks if check.name in ("unseen", "kept"))
+    return Verdict(failed is None, reason, numbers, tuple(checks))
+
+
+def _enough(base: Score, candidate: Score, settings: GateSettings) -> Check:
+    heldout = len(candidate.heldout)
+    if heldout < settings.min_heldout:
+        return Check(
+            "data",
+            False,
+            f"There are {heldout} held-out examples, {settings.min_heldout} are needed to judge; "
+            "they come with more sessions.",
+        )
+    if not base.right:
+        return Check("data", False, "The base model gets no general prompt right, so nothing shows what was kept.")
+    return Check("data", True, f"{heldout} held-out examples and {len(base.right)} general answers to judge by.")
+
+
+def _learned(
+    name: str,
+    what: str,
+    rival: Mapping[str, float],
+    candidate: Mapping[str, float],
+    settings: GateSettings,
+    numbers: dict[str, float],
+) -> Check:
+    before, after = _mean(rival), _mean(candidate)
+    low = lower_bound([rival[key] - candidate[key] for key in candidate], settings.confidence)
+    numbers |= {f"{name}_loss_base": before, f"{name}_loss_candidate": after, f"{name}_gain_at_least": low}
+    losses = f"{before:.3f} -> {after:.3f} nats a token on {len(candidate)} answers, {what}"
+    # `not >`, so that a loss that is not a number is a rejection.
+    if not low > settings.min_gain * before:
+        return Check(name, False, f"It did not learn enough: {losses}; the gain is not beyond chance.")
+    return Check(name, True, f"It learned ({losses}).")
+
+
+def _understood(base: Score, candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
+    """The no-change control: with the answers swapped among the questions, nothing of what was learned applies."""
+    gains = [
+        (base.reworded[key] - candidate.reworded[key]) - (base.swapped[key] - candidate.swapped[key])
+        for key in candidate.swapped
+    ]
+    low = lower_bound(gains, settings.confidence)
+    numbers["reworded_beyond_swapped_at_least"] = low
+    if not low > 0:
+        return Check(
+            "understood", False, "It learned how answers sound, not which is right: swapped answers gained as much."
+        )
+    return Check("understood", True, "It tells the right answers from those to other questions.")
+
+
+def _beats(active: Score, candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
+    rival, mine = {**active.heldout, **active.reworded}, {**candidate.heldout, **candidate.reworded}
+    both = rival.keys() & mine.keys()
+    low = lower_bound([rival[key] - mine[key] for key in sorted(both)], settings.confidence)
+    before, after = _mean({key: rival[key] for key in both}), _mean({key: mine[key] for key in both})
+    numbers |= {"loss_active": before, "gain_over_active_at_least": low}
+    losses = f"{before:.3f} -> {after:.3f} nats a token"
+    if not low > 0:
+        return Check("active", False, f"It is not better, beyond chance, than the adapter that serves ({losses}).")
+    return Check("active", True, f"It is better than the adapter that serves ({losses}).")
+
+
+def _kept(base: Score, candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
+    kept, of = len(base.right & candidate.right), len(base.right)
+    low = share_at_least(kept, of, settings.confidence)
+    numbers |= {"general_right_kept": kept, "kept": kept / of, "kept_at_least": low}
+    keeping = f"{kept} of the {of} general answers that the base has right ({kept / of:.0%}, at least {low:.0%})"
+    if not low >= 1 - settings.keep_margin:
+        return Check(
+            "kept", False, f"It forgot too much: it kept {keeping}; {1 - settings.keep_margin:.0%} are needed."
+        )
+    return Check("kept", True, f"It kept {keeping}.")
+
+
+def _silent(candidate: Score, numbers: dict[str, float]) -> Check:
+    numbers["leaks"] = len(candidate.leaks)
+    if candidate.leaks:
+        some = "; ".join(candidate.leaks[:_MOST_SHOWN]) + " …" * (len(candidate.leaks) > _MOST_SHOWN)
+        return Check("leaks", False, f"It gives away what it should not: {some}.")
+    return Check("leaks", True, "It gives nothing away that was not asked for.")
+
+
+def _near(candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
+    numbers["drift"] = candidate.drift
+    seen = f"{candidate.drift:.3f} nats a token of {settings.max_drift:g} allowed"
+    if not candidate.drift <= settings.max_drift:
+        return Check("drift", False, f"It drifted from the base on neutral prompts: {seen}.")
+    return Check("drift", True, f"It speaks as the base does on neutral prompts ({seen}).")
+
+
+def _mean(losses: Mapping[str, float]) -> float:
+    return sum(losses.values()) / len(losses) if losses else math.nan
+
+
+def lower_bound(differences: Sequence[float], confidence: float) -> float:
+    """What the mean of paired differences is at least, at that one-sided confidence.
+
+    A percentile bootstrap whose tail is widened for small samples (Hesterberg, "What Teachers Should Know about the
+    Bootstrap", The American Statistician 69, 2015: the expanded percentile interval). The same numbers give the same
+    bound. -inf for fewer than two, or where one is no number.
+    """
+    n = len(differences)
+    if n < 2 or not all(map(math.isfinite, differences)):
+        return -math.inf
+    tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * _t_quantile(confidence, n - 1))
+    draw = random.Random(0)
+    means = sorted(sum(draw.choices(differences, k=n)) for _ in range(_RESAMPLES))
+    return means[int(tail * _RESAMPLES)] / n
+
+
+def share_at_least(right: int, of: int, confidence: float) -> float:
+    """The lower end of a share's one-sided interval (Wilson, "Probable Inference", JASA 22, 1927)."""
+    z = NormalDist().inv_cdf(confidence)
+    share = right / of
+    middle, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return (middle - spread) / (1 + z * z / of)
+
+
+def _t_quantile(share: float, freedom: int) -> float:
+    """Of Student's t distribution, by its expansion around the normal one (Abramowitz and Stegun 26.7.5)."""
+    z = NormalDist().inv_cdf(share)
+    return (
+        z
+        + (z**3 + z) / (4 * freedom)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
+    )

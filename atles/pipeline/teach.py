@@ -1,0 +1,166 @@
+"""What is remembered, as questions and answers to learn from. Pure text; knows memories, not sessions or models.
+
+A model that is taught a sentence learns the sentence. What makes it answer in new words is to be asked for the same fact
+in several ways (Allen-Zhu and Li, "Physics of Language Models: Part 3.1", arXiv 2309.14316): by what the fact is a value
+of, by the side of life it belongs to, and by what it speaks about. The answer is always the user's own statement, in
+second person. Jokes, doubts and other people's affairs are no memories, so they are not taught.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from atles.pipeline.aspects import aspects
+from atles.pipeline.recall import STOP_WORDS
+from atles.pipeline.restate import restate
+from atles.records import Example, Memory, MemoryType
+
+Lesson = tuple[str, str]  # question, answer
+
+_MOST_WORDS = 40  # of an answer: more is a story, not a fact
+_MOST_QUESTIONS = 5  # about one memory
+
+_OF_SLOT = {
+    "home": "Where do I live?|Which place do I live in?|What is my home town?|Where is my home now?",
+    "work": "Where do I work?|Who do I work for?|What is my employer called?|Which company am I with?",
+    "job": "What do I do for a living?|What is my job?|What do I work as?|What is my profession?",
+    "name": "What is my name?|What am I called?|Who am I?|Do you know my name?",
+    "age": "How old am I?|What is my age?|Do you know how old I am?",
+    "birthday": "When is my birthday?|On which day was I born?|When do I turn a year older?",
+    "car": "What do I drive?|Which car do I have?|What is my car?|What vehicle do I own?",
+    "diet": "What is my diet?|What do I eat and not eat?|Is there food that I do not eat?",
+    "relationship": "Am I married?|What is my relationship status?|Do I have a partner?",
+    "hand": "Which hand do I write with?|Am I left-handed or right-handed?|Which is my main hand?",
+    "allergy": "What am I allergic to?|Which allergy do I have?|Is there anything I must not eat or touch?|"
+    "What should a cook know about me?",
+}
+_OF_PERSON = {
+    "name": "What is my {0} called?|What is the name of my {0}?|Who is my {0}?|Do you remember my {0}'s name?",
+    "home": "Where does my {0} live?|Which place does my {0} live in?|Where is my {0}'s home?",
+    "job": "What does my {0} do?|What is my {0}'s job?|What does my {0} work as?",
+    "age": "How old is my {0}?|What age is my {0}?|Do you know how old my {0} is?",
+    "when": "When is my {0}?|On which day or time is the {0}?|What time did I give for the {0}?|When does the {0} begin?",
+}
+_OF_SIDE = {
+    "home": _OF_SLOT["home"],
+    "employer": _OF_SLOT["work"],
+    "vehicle": _OF_SLOT["car"],
+    "diet": _OF_SLOT["diet"],
+    "partner": "Who is my partner?|Who am I together with?|What is my partner called?|Who am I seeing?",
+    "heating": "How is my home heated?|What heating do I have?|What keeps my house warm?",
+    "commute": "How do I get to work?|What do I commute by?|How do I travel there?",
+    "supplier": "Who is my supplier?|Where do I buy it?|Who delivers to me?",
+    "sport": "What sport do I do?|How do I keep fit?|What exercise do I do?",
+    "instrument": "What instrument do I play?|Which instrument is mine?|What do I make music on?",
+    "drink": "What do I drink?|Which drink do I like?|Coffee or tea for me?",
+    "smoking": "Do I smoke?|What about me and smoking?|Am I a smoker?",
+}
+_SIDE = "Which {0} do I use?|What is my {0}?|Which {0} is mine now?"
+_MEDICINE = "Which {0} medicine do I take?|What do I take for my {0}?|What is on my list of medicines?"
+_ABOUT = "What do you know about {0}?|Tell me about {0}.|What did I say about {0}?|What about {0}?"
+_PROCEDURE = "{0}|How do I do the {0}?|What are the steps of my {0}?|What do I want when I say “{0}”?"
+
+# First person to second. "you" in a user's words is the assistant, who now speaks.
+_PERSON = [
+    (re.compile(rf"\b{old}\b", re.IGNORECASE), new)
+    for old, new in (
+        ("you", "me"), ("your", "my"), (r"i(?:'m| am|m(?=\s))", "you are"), (r"i(?:'ve|ve(?=\s))", "you have"),
+        ("i'd", "you would"), ("i'll", "you will"), ("i was", "you were"), ("am i", "are you"), ("i", "you"),
+        ("myself", "yourself"), ("mine", "yours"), (r"we(?:'re| are)", "you are"), ("we've", "you have"), ("we", "you"),
+        ("ours", "yours"), ("us", "you"),
+    )
+]  # fmt: skip
+_MINE = re.compile(r"\b(?:my|our)\b", re.IGNORECASE)
+_ME = re.compile(r"\bme\b", re.IGNORECASE)
+_OPENING = re.compile(
+    r"^(?:(?:and|but|so|ok|okay|well|oh|yes|no|yeah|because|also|real thing|btw|lol)[,:]?\s+)+", re.IGNORECASE
+)
+_SUBJECT = re.compile(
+    r"^(?P<whose>the|my|our)\s+(?P<thing>[\w'-]+(?:\s(?!(?:is|are|was|has|have|will|can|goes|does|runs|got)\b)[\w'-]+){0,2}?)"
+    r"(?=,|\s(?:is|are|was|were|has|have|will|can|got|[a-z]+s)\b)",
+    re.IGNORECASE,
+)
+_OWN = re.compile(
+    r"\b(?:my|our)\s+(?P<thing>(?!own\b)[\w'-]+(?:\s(?!(?:is|are|was|has|and|or|but|in|on|at|for|to|with|that|who|when)\b)[a-z'-]+\b)?)",
+    re.IGNORECASE,
+)
+
+
+_ANSWERED = re.compile(
+    r"(?P<question>(?:who|what|when|where|which|why|how)\b[^:?]{2,80}): (?P<answer>\S.*)", re.IGNORECASE | re.DOTALL
+)
+_PLAIN = re.compile(r"[^\W\d_]{4,}")
+
+
+def lessons(memory: Memory) -> list[Lesson]:
+    """The questions that a memory answers, each with the answer; none for what cannot be asked for."""
+    if memory.type not in (MemoryType.FACT, MemoryType.CORRECTION, MemoryType.PROCEDURE):
+        return []
+    if match := _ANSWERED.match(memory.text):  # how a correction of an answer is written down
+        return [(f"{second_person(match['question'])[:-1]}?".replace(" your ", " my "), second_person(match["answer"]))]
+    answer = second_person(memory.text)
+    if len(answer.split()) > _MOST_WORDS and memory.type is not MemoryType.PROCEDURE:
+        return []
+    found = dict(restate(memory.text)) if memory.type is MemoryType.FACT else {}
+    for question in _questions(memory):
+        found.setdefault(question, answer)
+    return list(found.items())[:_MOST_QUESTIONS]
+
+
+def _questions(memory: Memory) -> Iterator[str]:
+    head, _, part = memory.slot.rpartition(".")
+    if memory.type is MemoryType.PROCEDURE:
+        yield from _forms(_PROCEDURE, part if head == "when" else "")
+        return
+    if memory.slot in _OF_SLOT:
+        yield from _forms(_OF_SLOT[memory.slot])
+    elif head == "allergy" or memory.slot.startswith("allergy."):
+        yield from _forms(_OF_SLOT["allergy"])
+    elif head and part in _OF_PERSON:
+        yield from _forms(_OF_PERSON[part], head)
+    for side in sorted(aspects(memory.text)):
+        if side.startswith("medicine: "):
+            yield from _forms(_MEDICINE, side.removeprefix("medicine: "))
+        else:
+            yield from _forms(_OF_SIDE.get(side, _SIDE), side)
+    text = _OPENING.sub("", memory.text)
+    if match := _SUBJECT.match(text) or _OWN.search(text):
+        whose = "the" if match.groupdict().get("whose", "my").lower() == "the" else "my"
+        yield from _forms(_ABOUT, f"{whose} {match['thing'].lower()}")
+    elif telling := [word for word in _PLAIN.findall(text.lower()) if word not in STOP_WORDS]:
+        yield from _forms(_ABOUT, max(telling, key=len))
+
+
+def _forms(forms: str, *values: str) -> Iterable[str]:
+    if values == ("",):
+        return ()
+    return (form.format(*values) for form in forms.split("|"))
+
+
+def second_person(text: str) -> str:
+    """A statement of the user as the assistant says it: "I keep hens" -> "You keep hens."."""
+    said = _OPENING.sub("", " ".join(text.replace("’", "'").split()))
+    said = _ME.sub("\0", said)  # "show me": the user, not the assistant that "you" becomes
+    for form, word in _PERSON:
+        said = form.sub(word, said)
+    said = _MINE.sub("your", said).replace("\0", "you")
+    said = re.sub(r"\byou am\b", "you are", said, flags=re.IGNORECASE)
+    return said[:1].upper() + said[1:] + ("" if said[-1:] in ".!?" else ".")
+
+
+def taught(session_id: str, memories: Iterable[tuple[Memory, str]]) -> list[Example]:
+    """The examples that memories give, each with the message that said it."""
+    found: dict[str, Example] = {}
+    for memory, message_id in memories:
+        for question, answer in lessons(memory):
+            messages = ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
+            example = Example(session_id, message_id, "restated", question, answer, messages)
+            found[example.id] = example
+    return list(found.values())
+
+
+def not_told(memories: Iterable[Memory]) -> list[str]:
+    """Questions on which nothing is remembered, one of each kind."""
+    known = {part for memory in memories for part in (memory.slot, *aspects(memory.text))}
+    alike = {"work": "employer", "car": "vehicle", "relationship": "partner"}
+    asked = {name: forms for name, forms in (_OF_SLOT | _OF_SIDE).items() if not known & {name, alike.get(name, name)}}
+    return list(dict.fromkeys(forms.split("|")[0] for forms in asked.values()))
