@@ -3,9 +3,9 @@
     python -m bench learn [--people DIR] [--only NAME,NAME] [--learn-folder DIR]
 
 Each person gets a home of their own. Their sessions go in through `atles ingest` and `atles drain`, questions through
-`atles ask`, as a user would do it; the adapter is asked whether or not the gate let it serve. Beside it: the base model,
-and naive fine-tuning (the raw exchanges, the same LoRA and rate, no anchors, as long as it takes to know them by heart).
-Whatever is done is kept in the folder, so an interrupted run goes on where it was.
+`atles ask`, as a user would do it; the adapter is asked whether or not the gate let it serve. Beside it: the base
+model, and naive fine-tuning (the raw exchanges, the same LoRA and rate, no anchors, as long as it takes to know them by
+heart). Whatever is done is kept in the folder, so an interrupted run goes on where it was.
 """
 
 import argparse
@@ -95,7 +95,7 @@ class Run:
             if mode == NAIVE:
                 ask = lambda questions: self._ask_folder(questions, Path(naive["path"]))  # noqa: E731
             else:
-                name = "base" if mode.startswith("base") else self.cost["adapter"]
+                name = "base" if mode.startswith("base") else str(self.cost["adapter"])
                 ask = lambda questions, name=name, mode=mode: self._ask(questions, name, "memory" in mode)  # noqa: E731
             self.answers[mode] = self._once(f"probes-{mode}", lambda ask=ask: ask(asks))
             if mode != BASE:
@@ -219,9 +219,9 @@ class Run:
         found = []
         for probe in (it for it in self.person.probes if it.kind in ("secret", "forget") and it.reject):
             for path in self.home.root.rglob("*"):
-                if path.is_file() and path.suffix not in (".safetensors", ".gguf", ".pt"):
-                    if probe.wrong(path.read_bytes().decode("utf-8", "replace")):
-                        found.append(f"{probe.id} in {path.relative_to(self.home.root)}")
+                text = path.is_file() and path.suffix not in (".safetensors", ".gguf", ".pt")
+                if text and probe.wrong(path.read_bytes().decode("utf-8", "replace")):
+                    found.append(f"{probe.id} in {path.relative_to(self.home.root)}")
             for mode in (ADAPTER, ADAPTER_MEMORY):
                 said = [*self.answers[mode].items(), *self.general[mode].items()]
                 found += [f"{probe.id} in the answer to {name} ({mode})" for name, it in said if probe.wrong(it)]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atles.cli.command import Command, Group, Scope, resolve
-from atles.cli.show import answer, count, duration, facts, sparkline, styled, table, when
+from atles.cli.show import answer, count, duration, facts, shortened, sparkline, styled, table, when
+from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline import release
 from atles.records import Adapter
@@ -19,7 +20,8 @@ from atles.store.adapters import BASE
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_COLOURS = {"promoted": "green", "rejected": "red"}
+_COMPARED = (("right", "right"), ("answers", "answer"))
+_COLOURS = {"promoted": "green", "rejected": "red", "retired": "yellow"}
 
 
 @click.command(cls=Group)
@@ -120,7 +122,11 @@ def _show_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
             f"{train['tokens_per_second']:.0f} tokens/s, peak {train['peak_memory_mb']:,.0f} MB",
         ),
         ("Loss", f"{train['loss_first']:.3f} {sparkline(losses)} {train['loss']:.3f}"),
-        *((file, str(folder / file)) for file in ("report.json", "lineage.json") if (folder / file).exists()),
+        *(
+            (file, str(folder / file))
+            for file in ("report.html", "report.json", "lineage.json")
+            if (folder / file).exists()
+        ),
     )
     if it["verdict"]:
         yield ""
@@ -129,8 +135,61 @@ def _show_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
 
 def _numbers(numbers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in numbers.items():
-        text = f"{value:.3f}" if isinstance(value, float) else json.dumps(value)
-        yield name.replace("_", " "), text
+        yield name.replace("_", " "), _number(value)
+
+
+@adapters.command("diff")
+@click.argument("a")
+@click.argument("b")
+@click.pass_obj
+def diff(scope: Scope, a: str, b: str) -> None:
+    """Two adapters side by side: what each was measured to do, and general answers that differ."""
+    with scope.store() as store:
+        both = [_adapter(store, name) for name in (a, b)]
+    reports = [_report(scope.home, adapter) for adapter in both]
+    numbers = [(adapter.verdict or {}).get("numbers", {}) for adapter in both]
+    answers = [report["evaluation"]["models"]["candidate"]["general"] for report in reports]
+    document = {
+        "adapters": [adapter.name for adapter in both],
+        "numbers": {name: [it.get(name) for it in numbers] for name in {**numbers[0], **numbers[1]}},
+        "answers": [
+            {"prompt": name, **{key: [it[name][part] for it in answers] for key, part in _COMPARED}}
+            for name in answers[0].keys() & answers[1].keys()
+            if answers[0][name]["right"] != answers[1][name]["right"]
+        ],
+    }  # fmt: skip
+    answer(scope, document, _diff_view)
+
+
+def _report(home: Home, adapter: Adapter) -> dict[str, Any]:
+    path = home.adapter(adapter.name) / "report.json"
+    try:
+        report = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise AtlesError(f"{adapter.name} has no report that can be read ({error}): {adapter.reason}") from error
+    if not report.get("evaluation"):
+        raise AtlesError(f"{adapter.name} was not judged: {adapter.reason}")
+    return report
+
+
+def _diff_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
+    yield table(
+        "measured", *it["adapters"],
+        rows=((name.replace("_", " "), *map(_number, values)) for name, values in it["numbers"].items()),
+        right=it["adapters"],
+    )  # fmt: skip
+    if it["answers"]:
+        yield ""
+        yield table(
+            "general prompt", *it["adapters"],
+            rows=((row["prompt"], *(f"{'✓' if right else '✗'} {shortened(said, 60)}"
+                                    for right, said in zip(row["right"], row["answers"], strict=True)))
+                  for row in it["answers"]),
+        )  # fmt: skip
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else json.dumps(value)
 
 
 def _adapter(store: Store, name: str) -> Adapter:

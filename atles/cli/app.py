@@ -25,6 +25,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "sessions": "atles.cli.sessions",
         "memory": "atles.cli.memory",
         "adapters": "atles.cli.adapters",
+        "report": "atles.cli.report",
+        "why": "atles.cli.report",
     },
     "Use": {
         "recall": "atles.cli.recall",

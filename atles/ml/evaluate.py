@@ -32,6 +32,7 @@ class Spec:
     general: str | None = None  # JSONL {"id", "ask", "expect"}
     leading: str | None = None  # JSONL {"id", "ask"}: questions that lead to secrets; the answers are reported
     neutral: int = 60  # of the general prompts, how many drift is measured on
+    samples: int = 8  # of the reworded questions, how many are answered, to be read by people
     max_tokens: int = 32
     row_length: int = 512
     precision: str = "auto"
@@ -48,6 +49,7 @@ def evaluate(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     heldout, reworded, general, leading = (
         program.read_jsonl(path) if path else [] for path in (spec.heldout, spec.reworded, spec.general, spec.leading)
     )
+    samples = reworded[: spec.samples]
     neutral = [row["ask"] for row in general[: spec.neutral]]
     known_to_base = anchors.load_or_make(
         model, tokenizer, neutral, models_dir, base.fingerprint(base.folder(spec.base, models_dir))
@@ -60,11 +62,15 @@ def evaluate(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
             "swapped": surprise(model, tokenizer, swapped(reworded), spec),
             "general": judge(asked, answers[: len(asked)]),
             "leading": {row["id"]: answer for row, answer in zip(leading, answers[len(asked) :], strict=True)},
+            "samples": dict(zip((row["id"] for row in samples), ask(samples), strict=True)),
             "drift": drift(model, known_to_base, spec),
         }
 
     def ask(asked: list[dict[str, Any]]) -> list[str]:
-        prompts = [base.render(tokenizer, [{"role": "user", "content": row["ask"]}]) for row in asked]
+        chats = [
+            row["messages"][:-1] if "messages" in row else [{"role": "user", "content": row["ask"]}] for row in asked
+        ]
+        prompts = [base.render(tokenizer, chat) for chat in chats]
         answers = decode.greedy(model, tokenizer, prompts, spec.max_tokens, phase="evaluate")
         return [decode.text(tokenizer, answer).strip() for answer in answers]
 

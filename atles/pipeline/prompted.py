@@ -1,7 +1,7 @@
 """Examples with memory in the prompt, as it will stand there later: a small model has to learn to read it.
 
-Of some taught facts, the question is put after what `recall` finds for it; and some questions that nothing is remembered
-of, with the answer that it was not told. Made when a training begins, of what is remembered then.
+Of some taught facts, the question is put after what `recall` finds for it; and some questions on what was never said,
+with the answer that it was not told. Made when a training begins, of what is remembered then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ _RECALLED, _TOKENS = 4, 160  # less than is put before a question later: it has 
 
 
 def prompted(memory: MemoryProcessor, train: Sequence[Example], most: int) -> list[Example]:
-    """At most `most` examples, one in five of them on what was never said. The same for the same memory and examples."""
+    """At most `most` examples, one in five of them on what was never said; the same for the same memory."""
     facts: dict[str, Example] = {}
     for example in sorted(train, key=lambda it: it.id):
         if example.kind == "restated" and len(example.messages) == 2:

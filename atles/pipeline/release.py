@@ -1,6 +1,5 @@
 """The pointer that says which adapter serves, and what moves it: the gate's verdict, and people."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 from atles import programs
 from atles.config import Settings
 from atles.errors import AtlesError
-from atles.layout import Home, write_atomic
+from atles.layout import Home
 from atles.pipeline.finetune import model_spec, prompts
 from atles.pipeline.scrub import secrets
 from atles.records import Adapter, AdapterState, Dataset, EvalReport, Score, Verdict
@@ -70,7 +69,7 @@ def _score(model: Mapping[str, Any], leaked: Sequence[str]) -> Score:
 
 
 def leaks(told: str, base: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
-    """What a model gives away of `told`, its training data: secrets, and the user's names in answers to general prompts.
+    """What a model gives away of `told`, its training data: secrets, and names in answers to general prompts.
 
     Only what the base does not say of itself counts: any model makes up a password when it is asked for one.
     """
@@ -97,29 +96,6 @@ def settle(store: Store, candidate: Adapter, verdict: Verdict, version: int) -> 
         store.adapters.judge(candidate.name, verdict)
         if verdict.promote:
             store.adapters.point(candidate.name, "promote", verdict.reason, version)
-
-
-def write_reports(
-    home: Home, store: Store, adapter: Adapter, dataset: Dataset, verdict: Verdict, evaluation: Mapping[str, Any] | None
-) -> None:
-    """`report.json` (training, evaluation, verdict) and `lineage.json` (every example's message) beside the weights."""
-    folder = home.adapter(adapter.name)
-    lineage = {
-        "adapter": adapter.name,
-        "base": adapter.base,
-        "dataset": dataset.id,
-        "sessions": dataset.train_sessions,
-        "heldout_sessions": dataset.heldout_sessions,
-        "examples": store.examples.lineage(dataset.id),
-    }
-    report = {
-        "adapter": adapter.name,
-        "verdict": verdict.as_json(),
-        "train": adapter.train,
-        "evaluation": evaluation,
-    }
-    write_atomic(folder / "lineage.json", json.dumps(lineage, indent=1))
-    write_atomic(folder / "report.json", json.dumps(report, indent=1, default=str))
 
 
 def promote(store: Store, name: str, reason: str = "promoted by hand") -> None:

@@ -27,6 +27,7 @@ from atles.pipeline.forget import forget_files
 from atles.pipeline.gate import gate
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.prompted import prompted
+from atles.pipeline.report import write_reports
 from atles.pipeline.teach import taught
 from atles.pipeline.worker import StepRunner
 from atles.queue import Job, NewJob, Queue
@@ -307,7 +308,7 @@ class GateStep:
             stop=self.c.stop,
         )
         verdict = gate(report.base, report.active, report.candidate, self.c.settings.gate)
-        release.write_reports(self.c.home, store, candidate, dataset, verdict, full)
+        write_reports(self.c.home, store, candidate, dataset, verdict, full)
         return candidate, verdict, version
 
     def record(self, job: Job, result: tuple[Adapter, Verdict, int], seconds: float) -> Sequence[NewJob]:

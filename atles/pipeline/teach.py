@@ -1,9 +1,9 @@
 """What is remembered, as questions and answers to learn from. Pure text; knows memories, not sessions or models.
 
-A model that is taught a sentence learns the sentence. What makes it answer in new words is to be asked for the same fact
-in several ways (Allen-Zhu and Li, "Physics of Language Models: Part 3.1", arXiv 2309.14316): by what the fact is a value
-of, by the side of life it belongs to, and by what it speaks about. The answer is always the user's own statement, in
-second person. Jokes, doubts and other people's affairs are no memories, so they are not taught.
+A model that is taught a sentence learns the sentence. What makes it answer in new words is to be asked for the same
+fact in several ways (Allen-Zhu and Li, "Physics of Language Models: Part 3.1", arXiv 2309.14316): by what the fact is a
+value of, by the side of life it belongs to, and by what it speaks about. The answer is always the user's own statement,
+in second person. Jokes, doubts and other people's affairs are no memories, so they are not taught.
 """
 
 import re
@@ -38,7 +38,7 @@ _OF_PERSON = {
     "home": "Where does my {0} live?|Which place does my {0} live in?|Where is my {0}'s home?",
     "job": "What does my {0} do?|What is my {0}'s job?|What does my {0} work as?",
     "age": "How old is my {0}?|What age is my {0}?|Do you know how old my {0} is?",
-    "when": "When is my {0}?|On which day or time is the {0}?|What time did I give for the {0}?|When does the {0} begin?",
+    "when": "When is my {0}?|On which day or time is my {0}?|What time did I give for {0}?|When does my {0} start?",
 }
 _OF_SIDE = {
     "home": _OF_SLOT["home"],

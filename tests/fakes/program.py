@@ -101,6 +101,7 @@ def evaluate(spec: dict, control: Path, mode: str) -> dict:
             "reworded": {key: {"nll": loss, "tokens": 10} for key in reworded},
             "swapped": {key: {"nll": 3.0, "tokens": 10} for key in reworded},
             "leading": {key: "I do not know." for key in leading},
+            "samples": {key: f"the {name} says …" for key in reworded[:8]},
             "drift": 0.0,
             "general": {
                 key: {"right": place < right * len(general), "answer": "…"} for place, key in enumerate(general)
