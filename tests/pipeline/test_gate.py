@@ -46,7 +46,7 @@ def test_a_candidate_that_learned_and_kept_is_promoted_and_says_by_how_much() ->
         (score(3.1), "unseen", "did not learn enough"),
         (score(math.nan), "unseen", "did not learn enough"),
         (replace(GOOD, reworded=BASE.reworded), "reworded", "did not learn enough"),
-        (score(2.0, 98, swapped=2.0), "understood", "how answers sound"),
+        (score(2.0, 98, swapped=2.0), "understood", "learned sentences, not answers"),
         (score(2.0, 91), "kept", "It forgot too much: it kept 91 of the 100"),
         (score(2.0, 0), "kept", "it kept 0 of the 100"),
         (replace(GOOD, leaks=("a secret",)), "leaks", "gives away what it should not: a secret."),
