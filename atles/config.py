@@ -6,6 +6,7 @@ Knows names and types, reads one file; creates nothing. An unknown key is an err
 import difflib
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -73,6 +74,10 @@ class ScrubSettings:
 class TrainSettings:
     enabled: bool = _setting(True, "train at all")
     min_new_examples: int = _setting(16, "train once this many examples were never trained on")
+    hours: str = _setting("", "only train then, as 22:00-07:00 (local time); empty: at any time")
+    max_load: float = _setting(1.0, "wait while more processes than this want a core, per core; 0: train regardless")
+    on_battery: bool = _setting(False, "train while the machine runs on its battery, too")
+    minutes_per_day: float = _setting(0.0, "begin no training once so many were spent in a day; 0: no limit")
     heldout_every: int = _setting(5, "every n-th session is never trained on; it checks the adapter")
     prompted: int = _setting(24, "examples with memory in the prompt that a training adds, at most")
     lora_rank: int = _setting(16, "rank of the LoRA matrices")
@@ -108,6 +113,7 @@ class Settings:
     gate: GateSettings = field(default_factory=GateSettings)
 
 
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 # What is not about a value's type. One line each: the key, the test, and what to say.
 _RULES = (
     ("daemon.poll_seconds", lambda v: v > 0, "must be above 0"),
@@ -132,6 +138,9 @@ _RULES = (
     ("memory.llm_max_input_tokens", lambda v: v >= 1000, "must be at least 1000: the instructions take half of that"),
     ("memory.llm_tokens_per_day", lambda v: v >= 0, "must not be negative"),
     ("scrub.level", lambda v: v in ("secrets", "pii", "off"), "must be secrets, pii or off"),
+    ("train.hours", lambda v: not v or re.fullmatch(rf"{_TIME}-{_TIME}", v), "must be like 22:00-07:00, or empty"),
+    ("train.max_load", lambda v: v >= 0, "must not be negative"),
+    ("train.minutes_per_day", lambda v: v >= 0, "must not be negative"),
     ("train.min_new_examples", lambda v: v >= 1, "must be at least 1"),
     ("train.heldout_every", lambda v: v >= 2, "must be at least 2: the gate needs sessions of both kinds"),
     ("train.prompted", lambda v: v >= 0, "must not be negative"),

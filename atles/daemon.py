@@ -113,7 +113,7 @@ class LearningDaemon:
         if freed:
             log.info("taking up %d jobs that an earlier daemon left", freed)
         self._progress = ProgressNote(home, self._on_progress)
-        context = steps.Context(
+        self._context = context = steps.Context(
             home, settings, self.store, self.queue, self.memory_processor, self.model_fine_tuner,
             self._progress, self._stop, self._started,
         )  # fmt: skip
@@ -203,7 +203,8 @@ class LearningDaemon:
         self._lock.release()
 
     def drain(self) -> list[Job]:
-        """Work until nothing is left to do; the dead-letter list."""
+        """Work until nothing is left to do, training at once; the dead-letter list."""
+        self._context.at_once = True
         while self._busy():
             time.sleep(0.05)
         return list(self.queue.dead())

@@ -101,6 +101,9 @@ def test_what_is_ill_typed_is_named_with_what_is_expected(
         ("train.max_length=8", "at least 16"),
         ("gate.keep_margin=1.5", "between 0 and 1"),
         ("gate.min_heldout=0", "at least 1"),
+        ("train.hours=evening", "must be like 22:00-07:00"),
+        ("train.hours=25:00-07:00", "must be like 22:00-07:00"),
+        ("gate.confidence=1", "below 1"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(tmp_path: Path, override: str, words: str) -> None:

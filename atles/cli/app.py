@@ -18,7 +18,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "restart": "atles.cli.service",
         "run": "atles.cli.foreground",
     },
-    "Feed": {"ingest": "atles.cli.feed", "drain": "atles.cli.foreground"},
+    "Feed": {"ingest": "atles.cli.feed", "drain": "atles.cli.foreground", "train": "atles.cli.train"},
     "Look": {
         "status": "atles.cli.look",
         "logs": "atles.cli.look",

@@ -16,6 +16,7 @@ import click
 from atles.cli.command import FAILED, Command, Scope, queue_of
 from atles.daemon import LearningDaemon
 from atles.insights.status import owner, status
+from atles.pipeline.steps import at_once
 
 _LOOK_SECONDS = 0.5
 
@@ -67,6 +68,9 @@ def drain(scope: Scope) -> None:
     home = scope.home
     if owner(home):
         with scope.store() as store:
+            queue_of(store).put(
+                NewJob(Step.TRAIN, "at once", TRAIN, {"now": True})
+            )  # one that was put off waits no more
 
             def look() -> dict[str, Any]:
                 return status(home, store, queue_of(store))

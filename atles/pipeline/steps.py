@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from atles.clock import timestamp
 from atles.config import Settings
 from atles.layout import Home
-from atles.pipeline import journal, release
+from atles.pipeline import journal, release, schedule
 from atles.pipeline.dataset import build_examples, snapshot
 from atles.pipeline.finetune import ModelFineTuner, Progress
 from atles.pipeline.forget import forget_files
@@ -51,6 +52,7 @@ log = logging.getLogger("atles.pipeline")
 
 LEARN, TRAIN = "learn", "train"
 _BURST_SECONDS = 2.0  # sessions that arrive together are trained together; a log waits this long to see
+_LOOK_AGAIN_SECONDS = 60.0  # whether a training that was put off may run now
 _PUBLISH_SECONDS = 0.25  # so that one writing of the log files serves many sessions
 PUBLISH, EMBED = "publish", "embed"
 
@@ -81,6 +83,16 @@ def made_again(store: Store, sessions: Iterable[str], retired: Sequence[str]) ->
     return jobs + [NewJob(Step.TRAIN, "rebuild", TRAIN, {"rebuild": True}, _BURST_SECONDS)] * bool(retired)
 
 
+def at_once() -> NewJob:
+    """In the place of a training that was put off: one that is not, if there is enough to train on."""
+    return NewJob(Step.TRAIN, "at once", TRAIN, {"now": True})
+
+
+def train_now() -> NewJob:
+    """A training that waits for nothing: neither for more examples nor for a better hour."""
+    return NewJob(Step.TRAIN, "now", TRAIN, {"now": True, "rebuild": True})
+
+
 def _session_job(step: Step, session_id: str, revision: int, delay: float = 0.0) -> NewJob:
     payload = {"session_id": session_id, "revision": revision}
     return NewJob(step, f"{step}:{session_id}#{revision}", LEARN, payload, delay)
@@ -99,6 +111,8 @@ class Context:
     progress: Progress
     stop: Event
     started: float  # time.monotonic() of the daemon's start
+    at_once: bool = False  # somebody waits: no training is put off
+    put_off: str = ""  # why the next training waits; no log waits for that
 
 
 def all_steps(context: Context) -> dict[str, StepRunner]:
@@ -230,14 +244,27 @@ class DataStep(_SessionStep):
         return (logged,)
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What a training read, and what came of it. `made`: examples that are this training's alone."""
+
+    dataset: Dataset
+    train: list[Example]
+    made: list[Example]
+    report: TrainReport
+
+
 class TrainStep:
     """Snapshot -> adapter. One such job waits at most; it takes every session that is there when it starts."""
 
     def __init__(self, context: Context) -> None:
         self.c = context
 
-    def work(self, job: Job) -> tuple[Dataset, list[Example], list[Example], TrainReport] | None:
+    def work(self, job: Job) -> _Trained | None:
         store, tuner = self.c.store, self.c.tuner
+        self.c.put_off = "" if self.c.at_once or job.payload.get("now") else self._not_now()
+        if self.c.put_off:
+            return None
         few = store.examples.count_new() < self.c.settings.train.min_new_examples
         if few and not job.payload.get("rebuild"):
             return None  # an earlier training has read most of what this job was put for
@@ -259,14 +286,21 @@ class TrainStep:
             Path(dataset.path) / "train.jsonl", name=name, on_progress=self.c.progress, stop=self.c.stop
         )
         log.info("trained %s: loss %.3f -> %.3f in %.0f s", name, report.loss_first, report.loss, report.time_taken)
-        return dataset, train, made, report
+        return _Trained(dataset, train, made, report)
 
-    def record(
-        self, job: Job, result: tuple[Dataset, list[Example], list[Example], TrainReport] | None, seconds: float
-    ) -> Sequence[NewJob]:
+    def _not_now(self) -> str:
+        today = datetime.now().astimezone()
+        spent = schedule.minutes_on(today.date(), self.c.store.adapters.list())
+        return schedule.not_now(self.c.settings.train, today, schedule.load_per_core(), schedule.on_battery(), spent)
+
+    def record(self, job: Job, result: _Trained | None, seconds: float) -> Sequence[NewJob]:
+        if self.c.put_off:
+            log.info("training waits: %s", self.c.put_off)
+            again = NewJob(Step.TRAIN, job.key, TRAIN, job.payload, _LOOK_AGAIN_SECONDS)
+            return (again, *_waiting_logs(self.c))
         if result is None:
             return _waiting_logs(self.c)
-        dataset, train, made, report = result
+        dataset, train, made, report = result.dataset, result.train, result.made, result.report
         self.c.store.examples.put(made, in_force=False)
         self.c.store.examples.add_dataset(dataset, [example.id for example in train + made])
         self.c.store.adapters.add(
@@ -358,6 +392,8 @@ class LogStep(_SessionStep):
 
     def _training_to_come(self, session_id: str) -> bool:
         # Only TRAIN and GATE are done in that lane.
+        if self.c.put_off:
+            return False
         return self.c.queue.next_due(TRAIN) is not None and self.c.store.examples.unjudged(session_id) > 0
 
 

@@ -67,6 +67,11 @@ class Examples:
         row = self._db.row("examples.count_new")
         return row["n"] if row else 0
 
+    def count_heldout(self) -> int:
+        """Examples that are kept to judge by."""
+        row = self._db.row("examples.count_heldout")
+        return row["n"] if row else 0
+
     def unjudged(self, session_id: str) -> int:
         """The session's examples for training that no judged adapter has seen."""
         row = self._db.row("examples.unjudged", session_id=session_id)

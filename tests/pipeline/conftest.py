@@ -45,7 +45,7 @@ class Pipeline:
         self.tuner = ModelFineTuner(home=home, settings=settings)
         self.context = steps.Context(
             home, settings, self.store, self.queue, self.memory, self.tuner, lambda event: None, self.stop,
-            time.monotonic(),
+            time.monotonic(), at_once=True,
         )  # fmt: skip
         self.steps = steps.all_steps(self.context)
         self.workers = [

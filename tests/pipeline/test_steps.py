@@ -13,6 +13,7 @@ from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline import release
 from atles.pipeline.answer import Answerer
+from atles.pipeline.steps import train_now
 from atles.queue import NewJob
 from atles.records import AdapterState, Arrival, Split, Step
 from tests.fakes import FakePrograms
@@ -493,3 +494,29 @@ def test_a_home_that_was_moved_still_knows_its_adapter(pipeline: Pipeline, fake:
     answerer = Answerer(moved, Settings(), pipeline.store, "active", memory=False)
     assert answerer.model_name == adapter.name
     assert answerer.adapter_folder == moved.adapter(adapter.name) and answerer.adapter_folder.is_dir()
+
+
+def test_a_training_that_is_put_off_holds_no_log_back_and_comes_later(pipeline: Pipeline, fake: FakePrograms) -> None:
+    pipeline.context.at_once = False
+    waits = ["it is night", "it is night", ""]
+    pipeline.steps[Step.TRAIN]._not_now = lambda: waits.pop(0) if waits else ""  # type: ignore[attr-defined]
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    began = pipeline.now
+    pipeline.work_off()
+    assert pipeline.now - began > 2 * 60 and len(fake.runs("train")) == 1 and pipeline.store.adapters.active()[1]
+    entry = pipeline.log("session_001")
+    assert entry["training"].startswith("did not take part yet") and not entry["fine_tune_applied"]
+
+
+def test_now_waits_for_nothing(pipeline: Pipeline, fake: FakePrograms) -> None:
+    pipeline.context.at_once = False
+    pipeline.steps[Step.TRAIN]._not_now = lambda: "it is night"  # type: ignore[attr-defined]
+    pipeline.arrive(*(chat(number) for number in range(1, 8)))
+    for worker in 300 * pipeline.workers:
+        pipeline.now += 0.05
+        worker.run_one()
+    assert fake.runs("train") == [] and pipeline.log("session_001")
+    pipeline.queue.put(train_now())
+    for worker in 10 * pipeline.workers:
+        worker.run_one()
+    assert len(fake.runs("train")) == 1

@@ -20,6 +20,10 @@ select count(*) as n from examples e join sessions s using (session_id)
 where s.split = 'train' and e.withdrawn_at is null
     and e.id not in (select de.example_id from dataset_examples de join adapters a using (dataset_id))
 
+-- name: count_heldout
+select count(distinct e.message_id) as n from examples e join sessions s using (session_id)
+where s.split = 'heldout' and e.withdrawn_at is null and e.kind <> 'restated'
+
 -- name: unjudged
 select count(*) as n from examples e join sessions s using (session_id)
 where e.session_id = :session_id and s.split = 'train' and e.withdrawn_at is null

@@ -1,0 +1,67 @@
+"""`train`: what the next training waits for, and not waiting for it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atles.cli.command import Command, Scope, queue_of
+from atles.cli.show import answer
+from atles.insights.status import owner
+from atles.pipeline import schedule
+from atles.pipeline.steps import train_now
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@click.command(cls=Command)
+@click.option("--now", is_flag=True, help="Train on what is there, whatever the next training waits for.")
+@click.pass_obj
+def train(scope: Scope, now: bool) -> None:
+    """What the next training waits for; with --now, nothing.
+
+    A training begins by itself when enough is new (train.min_new_examples), within train.hours, while the
+    machine is neither busy nor on its battery, and while minutes of train.minutes_per_day are left.
+    """
+    settings = scope.settings()
+    with scope.store() as store:
+        if now:
+            queue_of(store).put(train_now())
+        today = datetime.now().astimezone()
+        spent = schedule.minutes_on(today.date(), store.adapters.list())
+        document = {
+            "enabled": settings.train.enabled,
+            "new_examples": store.examples.count_new(),
+            "needed": settings.train.min_new_examples,
+            "heldout": store.examples.count_heldout(),
+            "heldout_needed": settings.gate.min_heldout,
+            "put_off": schedule.not_now(
+                settings.train, today, schedule.load_per_core(), schedule.on_battery(), spent
+            ),
+            "minutes_today": spent,
+            "queued": now,
+            "daemon_runs": owner(scope.home) is not None,
+        }  # fmt: skip
+    answer(scope, document, _view)
+
+
+def _view(it: dict[str, Any]) -> "Iterator[RenderableType]":
+    if it["queued"]:
+        yield (
+            "A training begins now." if it["daemon_runs"] else "A training begins with `atles drain` or `atles start`."
+        )
+        return
+    waits = [
+        "for train.enabled = true" * (not it["enabled"]),
+        f"for new examples: {it['new_examples']} of {it['needed']} are there" * (it["new_examples"] < it["needed"]),
+        f"for examples to judge by: {it['heldout']} of {it['heldout_needed']} are held out"
+        * (it["heldout"] < it["heldout_needed"]),
+        it["put_off"] and f"because {it['put_off']}",
+    ]
+    yield (
+        "The next training waits " + "; ".join(filter(None, waits)) if any(waits) else "Nothing holds a training back."
+    )
+    if any(waits):
+        yield "`atles train --now` does not wait."
