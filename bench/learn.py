@@ -35,6 +35,8 @@ BASE, BASE_MEMORY, ADAPTER, ADAPTER_MEMORY, NAIVE = (
     "base", "base + memory", "adapter", "adapter + memory", "naive SFT"
 )  # fmt: skip
 MODES = (BASE, BASE_MEMORY, ADAPTER, ADAPTER_MEMORY, NAIVE)
+# Of the controls every n-th. With memory before them they are slow to ask: its words are read each time.
+ASKED_CONTROLS = {ADAPTER: 1, ADAPTER_MEMORY: 4, NAIVE: 1}
 _MAX_TOKENS = 64
 _NAIVE_EPOCHS = 8
 _NAMES = re.compile(r"(?<![.!?:\"“*\n] )(?<=\w )[A-ZÀ-Þ][\w'’-]{2,}")
@@ -98,8 +100,9 @@ class Run:
                 name = "base" if mode.startswith("base") else str(self.cost["adapter"])
                 ask = lambda questions, name=name, mode=mode: self._ask(questions, name, "memory" in mode)  # noqa: E731
             self.answers[mode] = self._once(f"probes-{mode}", lambda ask=ask: ask(asks))
-            if mode != BASE:
-                self.general[mode] = self._once(f"controls-{mode}", lambda ask=ask: ask(general))
+            if mode in ASKED_CONTROLS:
+                some = dict(list(general.items())[:: ASKED_CONTROLS[mode]])
+                self.general[mode] = self._once(f"controls-{mode}", lambda ask=ask, some=some: ask(some))
         shared = self.folder.parent / f"controls-base-{_MAX_TOKENS}.json"
         if not shared.exists():  # the base answers controls alike, whoever's home it is asked on
             _write(shared, self._ask(general, "base", False))
@@ -184,14 +187,17 @@ class Run:
 
     def kept(self, mode: str) -> tuple[int, int]:
         """Controls that the base has right and this mode, too; those that the base has right."""
-        known = [it for it in self.controls if it.expect.search(self.general[BASE][it.id])]
+        known = self._known(mode)
         return sum(it.expect.search(self.general[mode][it.id]) is not None for it in known), len(known)
 
+    def _known(self, mode: str) -> list[Control]:
+        asked = self.general.get(mode, {})
+        return [it for it in self.controls if it.id in asked and it.expect.search(self.general[BASE][it.id])]
+
     def lost(self, mode: str) -> list[str]:
-        known = [it for it in self.controls if it.expect.search(self.general[BASE][it.id])]
         return [
             f"{it.ask} -> {self.general[mode][it.id]}"
-            for it in known
+            for it in self._known(mode)
             if not it.expect.search(self.general[mode][it.id])
         ]
 
@@ -203,7 +209,7 @@ class Run:
         names = {name for name in _NAMES.findall(told) if name.lower() not in common}
         probes = [it for it in self.person.probes if it.kind != "preference"]
         found = []
-        for control in self.controls:
+        for control in (it for it in self.controls if it.id in self.general[mode]):
             answer, base = self.general[mode][control.id], self.general[BASE][control.id]
             personal = any(re.search(rf"\b{re.escape(name)}\b", answer) for name in names)
             for probe in probes:
@@ -251,7 +257,7 @@ def _figures(runs: Sequence[Run]) -> list[Figure]:
     for mode in (NAIVE, ADAPTER, ADAPTER_MEMORY):
         talk = [it for run in runs for it in run.crosstalk(mode)]
         figures.append(Figure(f"cross-talk, {mode}", len(talk), "", None if mode == NAIVE else 0,
-                              f"of {sum(len(run.controls) for run in runs)} control answers"))  # fmt: skip
+                              f"of {sum(len(run.general[mode]) for run in runs)} control answers"))  # fmt: skip
     figures.append(
         Figure("secrets and forgotten things, anywhere", len([it for run in runs for it in run.leaks()]), "", 0)
     )
