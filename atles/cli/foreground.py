@@ -68,9 +68,7 @@ def drain(scope: Scope) -> None:
     home = scope.home
     if owner(home):
         with scope.store() as store:
-            queue_of(store).put(
-                NewJob(Step.TRAIN, "at once", TRAIN, {"now": True})
-            )  # one that was put off waits no more
+            queue_of(store).put(at_once())
 
             def look() -> dict[str, Any]:
                 return status(home, store, queue_of(store))

@@ -40,6 +40,10 @@ _DAY = re.compile(r"\b(" + "|".join(_DAYS) + r")s?\b", re.IGNORECASE)
 _MONTH = re.compile(
     r"\b(january|february|march|april|june|july|august|september|october|november|december)\b", re.IGNORECASE
 )
+_DATE = re.compile(
+    r"\b\d{1,2}(?=(?:st|nd|rd|th)\b|\s(?:of\s)?(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\b)",
+    re.IGNORECASE,
+)
 _CLOCK = re.compile(
     r"\b(\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)|\d{1,2}[:.]\d\d|(?:half|quarter) (?:past|to) \w+)\b", re.IGNORECASE
 )
@@ -93,9 +97,19 @@ _ORDINALS = dict(
 _NTH = re.compile(
     rf"\b({'|'.join(_ORDINALS)}|\d+(?=st|nd|rd|th))(?:st|nd|rd|th)? (floor|year|grade|class|form|semester|term|ward)\b"
 )
+_EVERY = re.compile(
+    rf"\bevery ({'|'.join(_ORDINALS)}|other|\d+(?=st|nd|rd|th)) ?(?:st|nd|rd|th)? (week|month|day|weekend|year)"
+)
+# "Aroha lives in Dunedin": a state that somebody has one of.
+_STATE = re.compile(r"\b([A-Z]\w+) (lives|works|studies|teaches) (?:in|at|as|for|on|to|with) (?:the |an? )?(\w+)")
 # "and now they are seven": the thing itself was said before, or goes by another name.
 _BARE = re.compile(
     rf"\b(?:are|is|makes|to) (?:now |just |only )*(\d+|{'|'.join(_NUMBERS)})\b(?! (?:o'clock|percent|am|pm)\b|[:.]\d)"
+)
+_WE_ARE = re.compile(rf"\bwe(?:'re| are) (?:now |only |just )*(\d+|{'|'.join(_NUMBERS)})\b")
+# "I fly with KLM", "we buy from Harker": one does a thing with one of its kind.
+_FRAME = re.compile(
+    r"\b(?:[Ii]|[Ww]e) (?:always |now |usually |only )?([a-z]+) (with|for|from|through|at) (?:the )?([A-Z][\w'-]+)"
 )
 _FLOCK = frozenset("hen chicken pullet bantam layer".split())
 
@@ -113,6 +127,12 @@ def words(text: str) -> list[str]:
 def content(text: str) -> frozenset[str]:
     """What a statement is about: its words without the empty ones, cut so that "Thursdays" meets "Thursday"."""
     return frozenset(stem(word) for word in words(text) if word not in _EMPTY and _said(word))
+
+
+def same_frame(new: str, old: str) -> bool:
+    """Whether both say of another name that the user does the same with it: "I fly with KLM these days"."""
+    here, there = _FRAME.search(new), _FRAME.search(old)
+    return bool(here and there and stem(here[1]) == stem(there[1]) and here[2] == there[2] and here[3] != there[3])
 
 
 def places(text: str) -> dict[str, str]:
@@ -166,6 +186,9 @@ def clash(
 ) -> bool:
     """Whether two statements on one thing give it another day, month, hour, price or number."""
     counts, before = _counts(new), _counts(old)
+    here, there = _STATE.search(new), _STATE.search(old)
+    if here and there and here.group(1, 2) == there.group(1, 2) and here[3] != there[3]:
+        return True
     for thing, number in before.items():
         if any(other != number and _as_good_as(name, thing) for name, other in counts.items()):
             return True
@@ -174,6 +197,10 @@ def clash(
         )
         if bare and _number(bare[1]) != number:
             return True
+    # "we are four in the band", "now we're three"
+    here, there = _WE_ARE.search(new.lower()), _WE_ARE.search(old.lower())
+    if changed and here and there and _number(here[1]) != _number(there[1]):
+        return True
     measured = {unit: number for number, unit in _MEASURE.findall(old.lower())}
     if (
         changed
@@ -181,7 +208,7 @@ def clash(
         and shared - _UNITS
     ):
         return True
-    for kind in (_DAY, _MONTH, _CLOCK, _PRICE):
+    for kind in (_DAY, _MONTH, _DATE, _CLOCK, _PRICE):
         here, there = _found(kind, new), _found(kind, old)
         if here and there and not here & there:
             rest = shared - here - there - CHANGED
@@ -208,6 +235,7 @@ def _found(kind: re.Pattern[str], text: str) -> set[str]:
 def _counts(text: str) -> dict[str, str]:
     found = {thing.lower(): number for thing, number in _NUMBERED.findall(text)}
     found |= {thing: _ORDINALS.get(which, which) for which, thing in _NTH.findall(text.lower())}
+    found |= {f"every {unit}": _ORDINALS.get(which, which) for which, unit in _EVERY.findall(text.lower())}
     for number, first, second in _COUNT.findall(text.lower()):
         # "two brown hens": the second word is the thing, unless it only leads on ("seven hives with").
         thing = second if second and second not in _EMPTY else first

@@ -12,14 +12,16 @@ from typing import Any
 
 from atles.clock import timestamp
 from atles.layout import Home, file_name, write_atomic
-from atles.pipeline.recall import MONTHS, STOP_WORDS
+from atles.pipeline.recall import MONTHS, STOP_WORDS, idf
 from atles.pipeline.reconcile import folded
 from atles.records import ForgetRequest, Memory, Message, canonical_json
 from atles.store import Store
 from atles.store.sessions import StoredSession, rowids
 from atles.store.turns import said
 
-_RARE = 12  # messages: a word that more of them hold names nothing in particular
+_RARE = 12  # messages: a name that more of them hold is more than the user can mean
+_LONG = 7  # letters of a word that is known by its beginning
+_ENOUGH = 0.6  # of what the message holds that holds most of the request's words
 _WORD = re.compile(r"[^\W_]+")
 # Words of a request to forget that do not name what is to be forgotten.
 _ASKING = frozenset(
@@ -105,9 +107,8 @@ def asked(store: Store, stored: StoredSession, request: ForgetRequest) -> Forgot
     The request itself and the answers to what is forgotten go, too: they repeat it.
     """
     rows = {row["position"]: row for row in store.sessions.message_rows(stored.number)}
-    words = [word for word in _words(request.about) if word not in _ASKING]
-    if words:
-        chosen = _named(store, stored.user, words, rows[request.message]["rowid"])
+    if set(_words(request.about)) - _ASKING:
+        chosen = _named(store, stored.user, request.about, rows[request.message]["rowid"])
     else:
         before = [n for n in sorted(rows) if n < request.message and rows[n]["role"] == "user"]
         chosen = {rows[before[-1]]["rowid"]} if before else set()
@@ -115,25 +116,28 @@ def asked(store: Store, stored: StoredSession, request: ForgetRequest) -> Forgot
     return forget_messages(store, chosen | _answers(store, chosen))
 
 
-def _named(store: Store, user: int, words: list[str], request: int) -> set[int]:
-    """Messages before the request that hold all of its words, or one that few messages hold; where it names a month,
-    those of that month, if there are any."""
+def _named(store: Store, user: int, about: str, request: int) -> set[int]:
+    """Messages before the request that hold most of what it names: all of its names, and of its words, by how rare each
+    is, half as much as any message holds. Where it names a month, those of that month, if there are any."""
     first, _ = rowids(user)
+    words = [word for word in _words(about) if word not in _ASKING]
 
     def holding(word: str) -> set[int]:
-        return set(store.turns.with_word(word, first, request - 1))
+        if len(word) < _LONG:
+            return set(store.turns.with_word(word, first, request - 1))
+        return set(store.turns.with_start(word[:-2], first, request - 1))  # "pregnancy" means "pregnant", too
 
     then = set().union(*(holding(said(None, MONTHS[word], None)) for word in words if word in MONTHS))
     held = {word: holding(word) for word in words if word not in MONTHS or not then}
-    held = {word: found & then for word, found in held.items() if found & then} or {
-        word: found for word, found in held.items() if found
-    }
-    if not held:
-        return set()
-    chosen = set.intersection(*held.values())
+    held = {word: found & then for word, found in held.items() if found & then} or held
+    worth: dict[int, float] = {}
     for found in held.values():
-        if len(found) <= _RARE:
-            chosen |= found
+        for place in found:
+            worth[place] = worth.get(place, 0.0) + idf(len(found), request - first)
+    best = max(worth.values(), default=0.0)
+    chosen = {place for place, value in worth.items() if value >= best * _ENOUGH}
+    for name in {word.lower() for word in _WORD.findall(about) if word[0].isupper()} & held.keys():
+        chosen |= held[name] if len(held[name]) <= _RARE else set()
     return {first + place for place in chosen}
 
 

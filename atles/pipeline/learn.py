@@ -12,7 +12,7 @@ from sqlite3 import Row
 
 from atles.clock import timestamp
 from atles.pipeline.aspects import aspects
-from atles.pipeline.reconcile import content, folded, is_change, kin, reconcile
+from atles.pipeline.reconcile import content, folded, kin, reconcile, sides
 from atles.records import Claim, Memory, MemoryType, content_id
 from atles.store import Store
 from atles.store.sessions import StoredSession
@@ -92,16 +92,17 @@ def _learn(
 
 def related(store: Store, user: int, claim: Claim) -> list[Memory]:
     """The memories that a claim is compared with: of its slot, of its words, and of some of its words."""
-    words = sorted(set(_WORD.findall(f"{claim.text} {claim.replaces}".lower())), key=len, reverse=True)
-    match = " OR ".join(f'"{word}"' for word in words[:_WORDS_ASKED])
+    # What it takes the place of, then the longest words; a number also as the beginning of a word ("144" in "144Hz").
+    said = sorted(set(_WORD.findall(claim.text.lower())), key=lambda word: (not content(word), -len(word), word))
+    words = list(dict.fromkeys([*_WORD.findall(claim.replaces.lower()), *said]))
+    match = " OR ".join(f'"{word}"{"*" if word.isdigit() else ""}' for word in words[:_WORDS_ASKED])
     found = [
         *store.memories.in_slot(user, claim.slot),
         *store.memories.same_words(user, folded(claim.text)),
         *(memory for _, memory in (store.memories.like(user, match, _MOST_LIKE) if match else ())),
     ]
-    sides = aspects(claim.text) if is_change(claim) else {}
-    if sides:
-        found += [it for it in store.memories.newest(user, _MOST_RECENT) if sides.keys() & aspects(it.text).keys()]
+    if concerned := sides(claim):
+        found += [it for it in store.memories.newest(user, _MOST_RECENT) if concerned & aspects(it.text).keys()]
     return list({memory.id: memory for memory in found}.values())
 
 

@@ -70,6 +70,11 @@ class Turns:
         row = self._db.row("turns.with_word", word=_phrase(word), first=first, last=last)
         return json.loads(row["found"]) if row else []
 
+    def with_start(self, start: str, first: int, last: int) -> list[int]:
+        """The same for messages with a word that begins so."""
+        row = self._db.row("turns.with_word", word=f"{_phrase(start)} *", first=first, last=last)
+        return json.loads(row["found"]) if row else []
+
     def with_any(self, words: Sequence[str], first: int, last: int) -> list[int]:
         """The same for messages that hold one of the words."""
         row = self._db.row("turns.with_word", word=" OR ".join(map(_phrase, words)), first=first, last=last)

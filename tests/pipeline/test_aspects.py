@@ -33,7 +33,8 @@ def test_a_statement_is_about_a_side(text: str, kind: str, value: str) -> None:
     [
         ("choir has moved to Thursday", "home"), ("I have never bought a ticket in my life", "home"),
         ("I still quit by accident", "employer"), ("I quit in January", "employer"), ("I quit smoking", "employer"),
-        ("it wheezes like a trumpet", "instrument"), ("we went in his van", "vehicle"), ("seeing is believing", "partner"),
+        ("it wheezes like a trumpet", "instrument"), ("we went in his van", "vehicle"),
+        ("seeing is believing", "partner"),
     ],
 )  # fmt: skip
 def test_a_word_alone_is_no_side(text: str, kind: str) -> None:

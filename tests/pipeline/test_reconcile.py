@@ -62,6 +62,31 @@ def test_the_same_is_confirmed(old: Memory, new: Claim) -> None:
         # Another value on one side of a life, in words that say that it is new.
         (known("I've been on vim since university"), claim("I switched, it's Helix now", changed=True), "replaced"),
         (known("I lift at the gym before class"), claim("I just swim now", changed=True), "replaced"),
+        # What it takes the place of, by name.
+        (known("I drive an old Corsa"), claim("mum sold me a Skoda", replaces="Corsa", changed=True), "replaced"),
+        (known("i go to karate on Mondays"), claim("its bouldering now", replaces="karate", changed=True), "replaced"),
+        (known("my girlfriend Sal is a potter"), claim("sal and i broke up", replaces="sal", ended=True), "ended"),
+        (known("theo (my bf)"), claim("we're done, since new year", ended=True), "ended"),
+        (known("i play on a 144hz"), claim("got a 240hz one", replaces="the 144", changed=True), "replaced"),
+        # What the same thing is.
+        (known("my boss is called Helga"), claim("my boss is Tomas these days"), "replaced"),
+        (known("My thesis is on bridges"), claim("The thesis has turned into one on mills", changed=True), "replaced"),
+        (known("My office is in the Kepler building"), claim("I've been moved to the Newton building", changed=True),
+         "replaced"),
+        (known("We keep nine beehives"), claim("we're down to seven hives", changed=True), "replaced"),
+        (known("my office is on the third floor"), claim("they moved us to the fifth floor"), "replaced"),
+        (known("there are five hens in the garden"), claim("her two pullets came to us, and now they are seven"),
+         "replaced"),
+        (known("I'm on 50 mg of sertraline"), claim("They've upped my sertraline to 100 mg"), "replaced"),
+        (known("I always fly with Lufthansa"), claim("I fly with KLM these days"), "replaced"),
+        (known("im single"), claim("i got a girlfriend now, she's called Mo"), "replaced"),
+        (known("we are four in the band"), claim("now we're three"), "replaced"),
+        (known("my exam is on 12 may"), claim("exam got bumped to the 19th"), "contradicted"),
+        # A side of a life under other names.
+        (known("I take simvastatin at night"), claim("the chemist gives me pravastatin now"), "replaced"),
+        (known("im an apprentice at Lindt"), claim("i deliver for Foodbee now"), "replaced"),
+        (known("We rented a studio in Graz"), claim("we have bought a small house in Weiz"), "replaced"),
+        (known("We heat with oil"), claim("we have a pellet stove since November"), "replaced"),
         # More of the same.
         (known("my dog is a greyhound"), claim("my dog is a greyhound called Tuppence"), "refined"),
         # Over, with nothing in its place.
@@ -85,10 +110,29 @@ def test_what_no_longer_holds_ends(old: Memory, new: Claim, how: str) -> None:
          claim("I am allergic to cats", slot="allergy.cat", value="yes")),
         (known("I live in Leeds", type=MemoryType.PREFERENCE), claim("I live in Bath now", changed=True)),
         (known("it takes 20 minutes to the office"), claim("it takes 30 minutes to bake")),
+        (known("I play the cello"), claim("The neighbour's boy plays the drums now")),
+        (known("We have two cats"), claim("My aunt has three cats now")),
+        (known("I use vim"), claim("the new guy at work uses vscode now")),
+        (known("My thesis is on bridges"), claim("My thesis is due in May now")),
+        (known("our car is a red Volvo"), claim("our car is in the garage now")),
+        (known("I buy from Harker"), claim("I sing with Harker's choir now")),
+        (known("I take ramipril"), claim("They've put me on candesartan, too", changed=True)),
+        (known("my sister Ada plays the cello"), claim("I gave up the cello", replaces="the cello", ended=True)),
+        (known("I take the bus to work"), claim("I left work", replaces="work", ended=True)),
+        (known("I live in Leeds"), claim("choir has moved to Thursday", changed=True)),
+        (known("I play the accordion"), claim("I've been wheezing like a trumpet since May")),
+        (known("there are five hens in the garden"), claim("in April the hens can be managed by the boy next door",
+                                                            changed=True)),
     ],
 )  # fmt: skip
 def test_what_speaks_of_something_else_ends_nothing(old: Memory, new: Claim) -> None:
     assert ended(reconcile(new, FEB, [old])) == {}
+
+
+def test_an_end_that_is_not_sure_counts_only_where_it_ends_something() -> None:
+    over = claim("Malta is off", replaces="Malta", ended=True, confidence=0.55)
+    assert reconcile(over, FEB, [known("I like tea")]).reason == "ends nothing"
+    assert ended(reconcile(over, FEB, [known("we fly to Malta in May")])) == {"we fly to Malta in May": "ended"}
 
 
 def test_a_correction_ends_what_it_corrects() -> None:

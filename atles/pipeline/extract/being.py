@@ -54,7 +54,7 @@ def am(after: tuple[str, ...], plain: str, habit: bool) -> Verdict:
     if word in ("left", "right") and rest[:1] == ("handed",):
         return Verdict(True, kind="state", sure=0.95)
     if word in ("a", "an", "the"):
-        head = set(rest[:4])
+        head = set(rest[:2] if word == "the" else rest[:4])
         if (
             head
             & one_of(
@@ -66,6 +66,10 @@ def am(after: tuple[str, ...], plain: str, habit: bool) -> Verdict:
         ):
             return no("ephemeral")
         return Verdict(True, kind="role") if rest else NOTHING
+    if (word == "off" and rest[:1] in (("the",), ("my",)) and "now" in rest) or (
+        word == "out" and rest[:1] == ("of",) and "into" in rest
+    ):
+        return Verdict(True, kind="state", sure=0.65)
     if (word == "off" and rest and rest[0] not in OFF_TO) or (
         word == "back" and rest[:1] == ("on",) and rest[1:2] not in (("track",), ("topic",), ("the",), ("my",), ())
     ):
@@ -86,6 +90,7 @@ def am(after: tuple[str, ...], plain: str, habit: bool) -> Verdict:
                     "married divorced phd degree masters course novel book thesis marathon as for part-time full-time "
                     "medication pills job puppy kitten dog cat surgery business nights"
                 ).intersection(rest)
+                or (word == "doing" and _studies(rest))
                 or ("my" in rest[:3] and word in one_of("doing writing finishing selling visiting changing"))
             )
             if not good or CHAT_NOUNS.intersection(rest[:3]) or (rest[:1] and rest[0] in DEICTIC):
@@ -118,6 +123,28 @@ def am(after: tuple[str, ...], plain: str, habit: bool) -> Verdict:
     return NOTHING
 
 
+def _studies(rest: tuple[str, ...]) -> bool:
+    """ "doing marine biology at Cork"."""
+    at = rest.index("at") if "at" in rest[1:4] else 0
+    where = rest[at + 1 : at + 2]
+    return bool(
+        at
+        and rest[0] not in one_of("the a an my some this it well good fine ok okay great better badly things stuff")
+        and where
+        and where[0] not in one_of("home work the night noon lunch my a this once least last")
+    )
+
+
+# "at the clinic from monday", "with Harker now": said of where somebody belongs, not of where they stand.
+_BY_NOW = re.compile(
+    r"\b(?:these days|nowadays)\b|\bwith .*\bnow\b|\b(?:in|at) (?-i:[A-Z])[^,.;]*\bnow\b|\b(?:from|as of|"
+    r"starting) (?:next |this )?(?:mon|tues|wednes|"
+    r"thurs|fri|satur|sun|january|"
+    r"february|march|april|may|june|july|august|september|october|november|december|week|month|autumn|summer|winter|spring)",
+    re.IGNORECASE,
+)
+
+
 def _located(word: str, rest: tuple[str, ...], plain: str, habit: bool) -> Verdict:
     if not rest or DEICTIC.intersection(rest[:1]):
         return NOTHING
@@ -135,7 +162,7 @@ def _located(word: str, rest: tuple[str, ...], plain: str, habit: bool) -> Verdi
         return Verdict(True, kind="state", sure=0.85)
     if word == "with" and (KIN.intersection(near[:3])) and (habit or SPAN.search(plain)):
         return Verdict(True, kind="state", sure=0.7)
-    if habit or SPAN.search(plain):
+    if habit or SPAN.search(plain) or _BY_NOW.search(plain):
         return (
             Verdict(True, kind="state", sure=0.75)
             if not TODAY.search(plain.replace("from today", ""))

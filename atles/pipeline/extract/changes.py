@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from atles.pipeline.extract.endings import ending
+
 _OLD = r"(?P<old>[^,.;:!?]{1,60}?)"
 _NO = (
     r"(?:the\s+|an?\s+|on\s+|in\s+|at\s+)?(?!only|just|really|much|so\b|too|very|sure|allowed|even|yet|"
@@ -79,7 +81,8 @@ _CHANGED = re.compile(
     swapped|instead|from\ now\ on|
     from\ (?:today|monday|next)\b|starting\ (?:today|monday|next|this|from|in)|since\ (?:last|monday|yesterday|this|
     (?:a|one|two|three|\d+)\ (?:weeks?|days?|months?))|
-    a\ new|my\ new|our\ new|the\ new|new\ (?:job|car|flat|house|place|address|phone|number|boss|doctor|placement|
+    a\ new|got\ (?:me\ )?a|back\ (?:up|down)?\ ?to|(?:up|down)\ to\ (?:\d|one|two|three|four|five|six|seven|eight|
+    nine|ten)|my\ new|our\ new|the\ new|new\ (?:job|car|flat|house|place|address|phone|number|boss|doctor|placement|
     school|bike|dog|cat|
     apartment|laptop|teacher|room|time|day|schedule)|no\ longer|any\ ?more|used\ to|lately|recently|as\ of|
     (?:just|recently)\ (?:got|bought|moved|started|became|turned)|replaced|rescheduled|postponed|brought\ forward|
@@ -89,28 +92,12 @@ _CHANGED = re.compile(
     started\ (?:at|as|a|work|eating|using|taking|going))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_ENDED = re.compile(
-    r"""(?:\b(?:i|we|just|have|had|has|'ve|ive|finally|they|and|then|recently|so|already|she|he|\A)\s+|\A)(?:sold|
-    quit|resigned|gave\ up|given\ up|given\ away|gave\ away|left\ (?:my|the|our|work|school)|
-      stopped\ \w+ing|dropped\ out|cancelled|canceled|broke\ up|split\ up|separated|got\ rid\ of|lost\ (?:my|
-    our)\ (?:job|dog|cat|mother|
-      father|mum|mom|dad|wife|husband|sister|brother|gran\w*|uncle|aunt)|closed\ (?:my|our|the)|retired\ from|
-    did\ ?n[o']t\ renew|didnt\ renew|
-      scrapped|ditched|dumped|finished\ (?:with|my|the)|moved\ out|ended)\b
-    | \bno\ longer\b | \bany\ ?more\b | \b(?:is|are|was)\ (?:over|gone|finished|closed)\b | \b(?:died|passed\ away|
-    ran\ out)\b | \bused\ to\b
-    | \bdo(?:n't|\ not)\ .*\bany\ ?more\b | \bnot\ .*\bsince\b.*\bany\ ?more\b""",
-    re.IGNORECASE | re.VERBOSE,
+
+
+_REASON = re.compile(
+    r"\b(?:since|because|bc|cause|now that|as|after|when)\s+(?:i|we|they|he|she|the|my|our)\b", re.IGNORECASE
 )
-_OBJECT = re.compile(
-    r"""\b(?:sold|quit|resigned\ from|resigned\ as|gave\ up|given\ up|gave\ away|left|stopped|dropped\ out\ of|
-    cancelled|canceled|got\ rid\ of|
-    closed|retired\ from|scrapped|ditched|renew|no\ longer|moved\ out\ of|finished\ with|broke\ up\ with|used\ to|
-    ended)\s+(?P<what>[^,.;:!?]{2,60}?)
-    (?=\s*(?:[,.;:!?]|$|\b(?:because|since|last|so|and|but|in\ \w+ary|lol|now|yesterday|today|any\ ?more|when|after|
-    for|on|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b))""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_LEAST = 8  # characters of a statement before its reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +132,11 @@ def change(text: str, least: int = 2) -> Change:
     changed = (bool(replaces) and not re.search(r"\b(?:rather than|instead of)\b", text, re.I)) or bool(
         _CHANGED.search(said)
     )
-    ended = bool(_ENDED.search(said)) and not replaces
-    if ended and not replaces:
-        what = _OBJECT.search(said)
-        replaces = what["what"].strip() if what else ""
+    over = None if replaces else ending(said)
+    # "I cycle since I sold the car" is no end of its own; it says what it is in place of.
+    reason = over is not None and _REASON.search(said)
+    if reason and reason.start() >= _LEAST and ending(said[: reason.start()]) is None:
+        return Change(text, over or "", True, False)
+    ended = over is not None
+    replaces = replaces or over or ""
     return Change(said if replaces and not ended else text, replaces, changed or ended, ended)

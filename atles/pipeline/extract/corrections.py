@@ -21,7 +21,8 @@ _WRONG = re.compile(
     | (?:i|we)\ (?:never\ said|said\ nothing|didn'?t\ say|did\ not\ say|literally\ (?:just\ )?said|already\ (?:told|
     said)|just\ (?:told|said))
     | correction\b | close[,.!]\ | (?:sorry[,\ ]+)?i\ (?:need|have|must)\ to\ correct\b | (?:that|this|there)(?:'s|
-    \ is|s|\ was)\ (?:a|some|one)\ (?:mistake|error|mix-?up)\b | small\ correction\b | not\ (?!only|just|really|
+    \ is|s|\ was)\ (?:a|some|one)\ (?:mistake|error|mix-?up)\b | small\ correction\b | i\ (?:must|have\ to|
+    need\ to)\ (?:object|protest|disagree)\b | (?:[\w\ ]{1,25}\b)?no\ way\b | not\ (?!only|just|really|
     sure|yet|bad|much|today|tonight|now|that|at\ all|a\ problem|to\ worry|quite)\w+
     )""",
     re.IGNORECASE | re.VERBOSE,
@@ -40,7 +41,8 @@ _DENIES = re.compile(
 )
 _STRIP = re.compile(
     r"""^\W*(?:(?:no+|nope|nah|hang\ on|hold\ on|(?:the\ )?wrong\ way\ round|close|almost|bro|dude|mate|excuse\ me|
-    i\ (?:need|have|must)\ to\ correct\ you(?:\ there)?|(?:that|this|there)(?:'s|\ is|\ was)\ (?:a|some|
+    i\ (?:need|have|must)\ to\ correct\ you(?:\ there)?|i\ (?:must|have\ to|need\ to)\ (?:object|protest|
+    disagree)\b[^.!?,;:]*|(?:that|this|there)(?:'s|\ is|\ was)\ (?:a|some|
     one)\ (?:mistake|error|mix-?up)|wrong|incorrect|(?:that|this|it)\ is\ (?:very\ )?(?:nearly|almost)\ (?:right|
     correct|it)|sorry|oh|ah|wait|hmm|hey|actually|well|but|and|as|so|ok|not\ quite|correction|that(?:'s|\ is|
     s)\ (?:wrong|not\ (?:right|correct|true|it))|

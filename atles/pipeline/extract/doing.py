@@ -18,6 +18,8 @@ from atles.pipeline.extract.words import (
     one_of,
 )
 
+_TO_WORK = re.compile(r"\b(?:to|into) (?:the )?(?:work|office|uni|university|school|college|campus)\b", re.IGNORECASE)
+_YOU_THINK = re.compile(r"\b(?:you|u)\b", re.IGNORECASE)
 _KNOWN_VERB = re.compile(r"^[a-z]{2,}$")
 
 
@@ -64,6 +66,14 @@ def simple(rest: tuple[str, ...], plain: str, *, habit: bool, negated: bool) -> 
     if verb.endswith("ing") and verb not in one_of("sing bring ring swing string"):
         return NOTHING
     passing = bool(TODAY.search(plain))
+    if (
+        verb in one_of("take get go drive ride catch")
+        and _TO_WORK.search(plain)
+        and not (passing or _YOU_THINK.search(plain))
+    ):
+        return Verdict(True, kind="habit", sure=0.75)
+    if verb == "see" and after[:1] and after[0] in one_of("dr doctor mr mrs ms") and (habit or "now" in after):
+        return Verdict(True, kind="habit", sure=0.75)
     if verb in CHATTY:
         if (
             verb in LASTING
@@ -169,6 +179,8 @@ def event(verb: str, after: tuple[str, ...], plain: str) -> Verdict:
                 "surgery operation visa degree new accepted tattoo house flat apartment contract"
             )
             good |= one_of("transferred accepted assigned elected demoted pregnant selected picked moved")
+            if first == "into" and len(after) > 1 and after[1] not in one_of("a the trouble bed it this my that an"):
+                return Verdict(True, kind="event", sure=0.7)
             if not (good & rest or KIN & rest or PETS & rest or SPAN.search(plain) or DATE.search(plain)):
                 return NOTHING
         if verb in one_of(

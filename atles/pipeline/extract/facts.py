@@ -6,14 +6,16 @@ from dataclasses import replace
 
 from atles.pipeline.extract import guards
 from atles.pipeline.extract.changes import change
-from atles.pipeline.extract.extent import end_of, reported_first
+from atles.pipeline.extract.endings import ending
+from atles.pipeline.extract.extent import cut_out, reported_first
 from atles.pipeline.extract.judge import judge
 from atles.pipeline.extract.names import NO_FRAGMENT, People
 from atles.pipeline.extract.reading import BLANK, Clause, Sentence
 from atles.pipeline.extract.slots import slot_of
 from atles.pipeline.extract.third import NAME_IS, OWNS, THIRD, last_resort
+from atles.pipeline.extract.turns import fronted, over, says_no_more, takes_the_place
 from atles.pipeline.extract.verdict import NOTHING, Verdict
-from atles.pipeline.extract.wording import COMPLEMENT, LEADING, PRONOUN, clean
+from atles.pipeline.extract.wording import COMPLEMENT, PRONOUN, clean
 from atles.pipeline.extract.words import KIN, OTHERS, PETS
 from atles.records import Claim, MemoryType
 
@@ -54,7 +56,9 @@ class Reader:
                     break  # "Imagine …": the rest of the message is set in that world
                 before, ours = None, False
                 continue
-            claims = self._sentence(sentence, before if ours else None)
+            claims = self._sentence(sentence, before if ours else None, said[number - 1] if number else None)
+            if not claims and (new := fronted(sentence, said[number - 1] if number else None)) is not None:
+                claims = [new]
             if not claims and found and self._follows(sentence, found[-1]):
                 continue_ = found.pop()
                 claims = [self._with(sentence, continue_)]
@@ -62,6 +66,7 @@ class Reader:
                 claims
                 and found
                 and found[-1].ended
+                and says_no_more(found[-1])
                 and claims[0].changed
                 and not claims[0].ended
                 and found[-1].messages == claims[0].messages
@@ -127,7 +132,7 @@ class Reader:
             return replace(last, text=clean(sentence.text), ended=False, changed=True)
         return replace(last, text=f"{last.text}. {clean(sentence.text)}")
 
-    def _sentence(self, sentence: Sentence, before: Sentence | None) -> list[Claim]:
+    def _sentence(self, sentence: Sentence, before: Sentence | None, asked: Sentence | None) -> list[Claim]:
         if not sentence.words or len(sentence.words) < 2:
             return []
         clauses = sentence.clauses()
@@ -148,7 +153,7 @@ class Reader:
         ):
             self.refused["joke"] += 1
             return []
-        return self._claims(sentence, clauses, verdicts, facts, before)
+        return self._claims(sentence, clauses, verdicts, facts, before, asked)
 
     def _clause(
         self, sentence: Sentence, clauses: list[Clause], at: int, before: Sentence | None, follows: bool
@@ -199,6 +204,10 @@ class Reader:
             verdict = Verdict(True, kind="third", sure=0.75) if mine and not guards.hypothetical(clause) else NOTHING
         if not verdict.fact and (match := NAME_IS.match(" ".join(words))) and match["name"] in self._people.known:
             verdict = Verdict(True, kind="known", sure=0.75)
+        if not verdict.fact and verdict.reason in ("", "ephemeral"):
+            ended = over(clause)
+            if ended.fact and (not verdict.reason or clause.words[:1] == ("we",)):
+                verdict = ended
         if not verdict.fact:
             return verdict
         if guards.hypothetical(clause):
@@ -222,70 +231,35 @@ class Reader:
         verdicts: list[Verdict],
         facts: list[int],
         before: Sentence | None,
+        asked: Sentence | None,
     ) -> list[Claim]:
         found: list[Claim] = []
         for at in facts:
-            clause, verdict = clauses[at], verdicts[at]
-            start, end = clause.start, end_of(clauses, at, facts)
-            text = sentence.text[start:end]
-            lead = ""
-            if PRONOUN.match(LEADING.sub("", text)) and not _first_words(clause):
-                if (at and (KIN | PETS).intersection(word for other in clauses[:at] for word in other.words)) or (
-                    at and before is None
-                ):
-                    start = 0
-                    text = sentence.text[start:end]
-                elif before is not None and len(before.words) <= 30 and BLANK not in before.plain:
-                    lead = f"{clean(before.text)}. "
-                elif before is None and self._people.meant(clause.words):
-                    lead = f"{self._people.kin[0]}. "
-            elif (
-                at
-                and clause.before.strip(", ").split(" ")[0] in ("because", "bc", "cuz", "since")
-                and at - 1 not in facts
-                and verdict.kind in ("habit", "me", "event")
-            ):
-                main = clauses[at - 1]
-                if (
-                    len(main.words) <= 26
-                    and BLANK not in main.plain
-                    and not guards.asks(main)
-                    and not guards.hypothetical(main)
-                    and guards.reported(main) < 0
-                    and clause.start - main.end < 14
-                    and not {"please", "you"} & set(main.words)
-                ):
-                    text = sentence.text[main.start : end]
-            elif (
-                at
-                and clause.words[0] in ("where", "which", "whose")
-                and len(clauses[at - 1].words) <= 25
-                and BLANK not in clauses[at - 1].plain
-                and not guards.asks(clauses[at - 1])
-            ):
-                text = sentence.text[clauses[at - 1].start : end]
+            verdict = verdicts[at]
+            text, lead = cut_out(sentence, clauses, at, facts, verdict.kind, before, asked, self._people)
             text = clean(COMPLEMENT.sub("", clean(text)))
             if text.split(" ")[0].lower() in ("always", "never", "please"):
                 continue
             if len(text.split()) < 2 or len(text.split()) > _MOST_WORDS + 20:
                 continue
             new = change(text)
+            if new.ended and ending(clauses[at].text.replace("’", "'")) is None:
+                new = replace(new, changed=True, ended=False)  # what is over is said in a clause that came along
             text = clean(new.text)
             slot, value = slot_of(text)
             claim = Claim(
                 MemoryType.FACT, lead + text, (sentence.position,), confidence=round(verdict.sure, 2),
-                slot=slot, value=value, replaces=new.replaces, changed=new.changed, ended=new.ended,
+                slot=slot, value=value, replaces=new.replaces, ended=new.ended,
+                changed=new.changed or verdict.kind in ("gain", "of what"),
             )  # fmt: skip
+            claim = takes_the_place(claim, found, clauses, at, facts)
             if found and claim.changed and not claim.ended and found[-1].ended:
                 claim = replace(claim, replaces=claim.replaces or found[-1].replaces)
-                found.pop()
+                if says_no_more(found[-1]):
+                    found.pop()
             if found and text in found[-1].text:
                 continue
             if found and found[-1].text in claim.text:
                 found.pop()
             found.append(claim)
         return found
-
-
-def _first_words(clause: Clause) -> bool:
-    return clause.words[0] in ("i", "my", "we", "our")

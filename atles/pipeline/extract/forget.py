@@ -86,9 +86,17 @@ _I_TOLD = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PLEASE_FORGET_IT = re.compile(r"\b(?:please|pls|do|you|you to) forget (?:about )?(?:it|that|them)\b", re.IGNORECASE)
+_ABOUT_IT = re.compile(rf"^.*\b{_ABOUT}\s+(?=\S+)", re.IGNORECASE)
+_AFFAIR = re.compile(
+    r"\b(?:forget|delete|erase|wipe|remove|drop) (?:about )?(?:that|this|the) (?:whole |entire )?(?:affair|story|business|"
+    r"matter|episode|chapter|topic|subject)\b",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"[^.!?\n]+")
 _POINTS_BACK = re.compile(
-    r"(?:about |it|that|this|them|all|of|those|these|a thing|something|again|anywhere|please|[\s,])*", re.IGNORECASE
+    r"(?:about |it|that|this|them|all|of|those|these|a thing|something|again|anywhere|please|the|whole|entire|affair|story|"
+    r"business|matter|episode|chapter|topic|subject|[\s,])*",
+    re.IGNORECASE,
 )
 # "remove what I said from the letter" is about a text at hand; "forget it, let's go on" is a never mind.
 _OF_A_TEXT = re.compile(
@@ -114,8 +122,8 @@ def forgets(texts: Sequence[tuple[int, str]]) -> list[ForgetRequest]:
     found: list[ForgetRequest] = []
     for position, text in texts:
         request = _request(text)
-        if request is None and _PLEASE_FORGET_IT.search(text) and (told := _told_elsewhere(text)):
-            request = told
+        if request is None and (_PLEASE_FORGET_IT.search(text) or _AFFAIR.search(text)):
+            request = _told_elsewhere(text) or None
         if request is not None:
             about = _told_elsewhere(text) if _POINTS_BACK.fullmatch(request) else request
             found.append(ForgetRequest(position, about))
@@ -123,8 +131,14 @@ def forgets(texts: Sequence[tuple[int, str]]) -> list[ForgetRequest]:
 
 
 def _told_elsewhere(text: str) -> str:
-    """The sentence of the message that says what was told before; "" if none does."""
-    return next((it.strip() for it in _SENTENCE.findall(text.replace("’", "'")) if _I_TOLD.search(it)), "")
+    """What the message says was told before, or what it speaks of right before it asks to forget "that whole affair";
+    "" if neither."""
+    text = text.replace("’", "'")
+    if told := next((it for it in _SENTENCE.findall(text) if _I_TOLD.search(it)), None):
+        return _ABOUT_IT.sub("", told).strip()
+    affair = _AFFAIR.search(text)
+    before = _SENTENCE.findall(text[: affair.start()]) if affair else []
+    return next((it.strip() for it in reversed(before) if len(it.split()) > 2), "")
 
 
 def _request(text: str) -> str | None:

@@ -17,7 +17,7 @@ SCHEDULE = re.compile(
     (?:january|february|march|april|may|june|july|august|september|october|november|december)\s\d|\d{1,2}(?:st|nd|
     rd|th)|\d{1,2}[:.]\d\d|\d{1,2}\s?(?:am|pm))\b)
     (?:is|are|'s|was|has|have|gets?|got|will\ be|were)?\s*(?:now|usually|always|always\ been|been|only|just|also)?\s*
-    (?:moved|changed|switched|shifted|rescheduled|postponed|planned|scheduled|set|fixed|booked|slipped|delayed|
+    (?:moved|changed|switched|shifted|rescheduled|postponed|planned|scheduled|set|fixed|booked|slipped|delayed|bumped|pushed|
     starts?|begins?|meets?|runs?|falls?|happens|opens?|closes?|due|on|at|every|each|to)?
     \s*(?:now\s|back\s|forward\s)?(?:from\s.{2,30}\s)?(?:on|at|to|until|till|every|each|the|in|
     for)?\s*(?:the\s)?(?:first\s|last\s|second\s|alternate\s|other\s)?
@@ -31,9 +31,11 @@ SCHEDULE = re.compile(
 
 
 PUSHED = re.compile(
-    r"\b(?:pushed|moved|shifted|postponed|rescheduled|brought forward|extended|delayed|changed)\s+(?:the |"
+    r"\b(?:pushed|moved|shifted|postponed|rescheduled|brought forward|extended|delayed|changed|bumped|"
+    r"put back)\s+(?:the |"
     r"my |our |it |this )?(?:\S+ ){0,3}?(?:to|till|until)\s+"
-    r"(?:the )?(?:\d|next|mon|tues|wednes|thurs|fri|satur|sun|jan|feb|mar|apr|may|june?|july?|aug|sep|oct|"
+    r"(?:the )?(?:first |second |third |last )?(?:\d|next|mon|tues|wednes|thurs|fri|satur|sun|jan|feb|mar|apr|may|"
+    r"june?|july?|aug|sep|oct|"
     r"nov|dec|spring|summer|autumn|winter)",
     re.IGNORECASE,
 )
@@ -46,7 +48,7 @@ SELF_MADE = re.compile(
 
 
 WHO_IS = re.compile(
-    rf"\b(?:my|our|My|Our|the|The) (?:\w+ )?(?:{'|'.join(sorted(OTHERS))}|contractor|project|company|"
+    rf"\b(?i:my|our|the) (?:\w+ )?(?i:{'|'.join(sorted(OTHERS))}|contractor|project|company|"
     rf"school|team|club|ship|uni|university|employer|hospital|bank|gym|hotel|truck|car|dog|cat|boat|bike) "
     rf"(?:is|are) (?:now )?(?:the )?(?:[A-Z][\w'-]+|\d)"
 )
@@ -89,11 +91,14 @@ _DROPPED = re.compile(
     r"""^(?:just\ |recently\ |also\ |only\ |still\ |already\ |finally\ )*(?:
       (?:allergic|intolerant|married|born|raised|retired|based|fluent|afraid)\ (?:to|in|of|since|for|with|at|on|by)\b
     | been\ .*\byears\b | (?:been|worked|lived|studied|trained|served|taught)\ .*\b(?:for|since)\b.*
-    | (?:moved|switched|emigrated|relocated)\ (?:to|from|in|into|over)\b
+    | (?:moved|switched|upgraded|emigrated|relocated)\ (?:to|from|in|into|over)\b
     | (?:got|got\ me|bought|adopted|have|had|own|ordered|built)\ (?:a|an|two|three|four|\d+|my|our|
     another)\ (?:new\ |little\ |old\ |tiny\ |second\ |second-hand\ |used\ |rescue\ )*(?P<thing>\w+)
     | (?:started|quit|lost|left|joined|sold|traded|swapped|exchanged|replaced|starting|quitting|joining)\ (?:a|an|
-    my|our|at|as|with|in|work|smoking|the)\b
+    my|our|at|as|with|in|work|smoking|the|on|last|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b | got\ into\ (?!the\b|
+    a\b|trouble)\w+
+    | got\ (?:moved|promoted|transferred|accepted)\ \w+
+    | (?:quit|sold)\ [\w-]+$
     | (?:live|living|work|working)\ (?:in|at|with|on|for|as|near|from)\b
     | (?:seeing|meeting|visiting|flying|moving|travelling|traveling)\ .*\b(?:on|in|to|next)\b
     | used\ to\b | gave\ up\b | been\ vegan\b | been\ vegetarian\b | no\ longer\b | never\ (?:eat|drink|had|learned|
@@ -122,7 +127,7 @@ _STATED = frozenset(
     """is are has have lives live works work plays runs uses starts ends meets goes comes takes costs owns belongs
     lasts
     serves leaves opens closes studies teaches drives speaks weighs sits stands hangs sleeps eats needs gets keeps
-    pays sells builds
+    pays sells builds covers
     died moved became turned changed joined left retired passed got was were will""".split()
 )
 
@@ -137,6 +142,9 @@ _NO_SUBJECT = frozenset(
 )
 
 
+_BECAME = re.compile(
+    r"\b(?:ha[sd]|have) (?:now |since )?(?:turned into|become|changed to|moved to|gone over to)\b", re.I
+)
 _NAME_WITHIN = re.compile(r"(?<=[\w,'’] )[A-Z][a-z]+[\w'-]*|\b\d")
 
 
@@ -157,6 +165,7 @@ def stated(words: tuple[str, ...], plain: str) -> Verdict:
         _NAME_WITHIN.search(plain)
         or (DAYS | MONTHS).intersection(words)
         or {"my", "our", "us"}.intersection(words[verb:])
+        or _BECAME.search(plain)
     )
     if not named or words[verb + 1] in PASSING or words[verb + 1].endswith("ing"):
         return NOTHING
@@ -169,6 +178,7 @@ def stated(words: tuple[str, ...], plain: str) -> Verdict:
         and words[0] not in ("the", "our", "my")
         and not (KIN | PETS).intersection(words[:verb])
         and not HABIT.intersection(words)
+        and "now" not in words
     ):
         return NOTHING
     return Verdict(True, kind="stated", sure=0.55)

@@ -74,7 +74,17 @@ _PLAY_BEGINS = re.compile(
     (?:^|[.!?,]\ )(?:ok\ |so\ )?(?:you|u)(?:'|’)?(?:re|\ are)\ (?!right|wrong|welcome|correct|great|funny|good|kind|
     too|so|very|not|sure|the\ best)[\w-]+(?:\ \w+){0,2},\ (?:and\ )?i(?:'m|’m|\ am|m|'ll\ be)\ the\ |
     (?:my|your|the)\ character\ (?:is|has|lives)|once\ upon\ a\ time|interview\ me\ as|mock\ interview|
-    in\ character)\b""",
+    in\ character|(?:false|fake|invented|made-?\ ?up|different)\ (?:identit(?:y|ies)|person|persona|names?|characters?)|
+    (?:interview|conversation|dialogue|phone\ call|pitch)\ practi[sc]e|practi[sc]e\ (?:an?\ |the\ |
+    my\ )?(?:\w+\ )?(?:interview|dialogue|
+    conversation|negotiation|phone\ call|sales\ pitch)|
+    i(?:'|’)?(?:ll|\ will)\ be\ (?:the|an?)\ [\w-]+(?:\ [\w-]+)?[.!,;]\s*(?:and\ |are\ you\ )?(?:ready|you|u|ok|okay|
+    go|begin|start)|
+    (?:you|u)\ (?:be|play|do)\ (?:the|an?)\ [\w-]+(?:\ [\w-]+)?[.!,;]?\s*(?:and\ )?(?:i(?:'|’)?(?:ll|m|\ will|\ am)\b|
+    ready|ok|go)|
+    (?:ok(?:ay)?|so|right|ready)[\ ,]+(?:so\ )?i(?:'|’)?(?:m|\ am)\ (?-i:[A-Z])\w+,\ (?:\d\d|
+    an?\ )[^?]{3,160}?[.!,]\ (?:go|begin|start|shoot|
+    action|your\ turn))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _STORY = re.compile(
@@ -88,13 +98,16 @@ _GOES_ON = re.compile(
     re.I,
 )
 _PLAY_ENDS = re.compile(
-    r"""\b(?:out\ of\ character|stop(?:\ (?:the|this|it|now|here|playing|lol))?\b(?!\ (?:at|by|using|for))|
-    end\ (?:of\ )?(?:the\ )?(?:scene|game|
+    r"""^\W*(?:ha(?:ha)+h*|lo+l|lmao|hehe+|phew)\b|\b(?:out\ of\ character|stop(?:\ (?:the|this|it|now|here|playing|
+    lol))?\b(?!\ (?:at|by|using|for))|
+    end\ (?:of\ )?(?:the\ )?(?:exercise|training|practi[sc]e|role-?\ ?play|scene|game|
     role|play|story)|game\ over|the\ end\b|that\ was\ (?:fun|great|good|useful|helpful)|back\ to\ (?:reality|normal|
     real|work|earth)|
-    for\ real|seriously\ now|enough(?:\ (?:of\ (?:that|this)|playing)|(?=[\s,.!]*(?:$|[,.!;])))|(?:different|new|
+    for\ real|seriously\ now|enough(?:\ (?:of\ (?:that|this|the\ \w+|\w+)|playing)|(?=[\s,.!]*(?:$|[,.!;])))|
+    (?:different|new|
     other|another|unrelated)\ (?:question|topic|thing)|
-    real\ (?:question|talk|life|me)|anyway|on\ another\ note|done\ (?:playing|with)|exit|quit\ the\ game|
+    real\ (?:question|talk|life|me)|anyway|actually,?\ (?:do|can|could|what|how|when|where|why|i\ have|one)|
+    on\ another\ note|done\ (?:playing|with)|exit|quit\ the\ game|
     not\ in\ character|break\ character|
     curtain|that\ will\ do|that'll\ do|we\ can\ stop|let\ us\ stop|back\ to\ (?:the|our|business|my)|that(?:'|
     ’)?s\ it\b|let(?:'|’)?s\ leave\ it|thanks?(?:\ you)?|thx|ty|cheers|that(?:'|’)?s\ (?:enough|perfect|lovely))\b""",
@@ -151,7 +164,9 @@ def hypothetical(clause: Clause) -> bool:
         at = words.index("may")
         after = words[at + 1] if at + 1 < len(words) else ""
         return not (
-            after[:1].isdigit() or (at and words[at - 1] in ("in", "on", "since", "of", "till", "until", "is", "not"))
+            after[:1].isdigit()
+            or (at and words[at - 1][:1].isdigit())
+            or (at and words[at - 1] in ("in", "on", "since", "of", "till", "until", "is", "not"))
         )
     return not (
         unreal == {"would"}

@@ -56,7 +56,9 @@ def have(after: tuple[str, ...], plain: str, habit: bool, verb: str) -> Verdict:
         tail = rest[1:]
         if YOU.intersection(tail):
             return NOTHING
-        if word == "gone" and tail[:1] and tail[0] in one_of("back vegan vegetarian freelance part-time solo"):
+        if (
+            word == "gone" and tail[:1] and tail[0] in one_of("back over vegan vegetarian freelance part-time solo")
+        ) or (word == "come" and tail[:2] in (("round", "to"), ("around", "to"))):
             return Verdict(True, kind="event", sure=0.8)
         if word in EVENTS or word in one_of("taken given broken become begun grown"):
             if word in ("given", "taken") and not {"up", "over", "on"}.intersection(tail[:2]):

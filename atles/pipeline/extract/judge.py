@@ -19,6 +19,8 @@ from atles.pipeline.extract.forms import (
     dropped,
     stated,
 )
+from atles.pipeline.extract.fragments import fragment
+from atles.pipeline.extract.gains import gain
 from atles.pipeline.extract.having import have
 from atles.pipeline.extract.lexicon import DATE, DEICTIC, INVERTED, OPENERS, OWNED, TODAY, YOU
 from atles.pipeline.extract.verdict import NOTHING, Verdict, no
@@ -35,9 +37,13 @@ def judge(words: tuple[str, ...], plain: str) -> Verdict:
     while start < size - 1 and (words[start] in ADVERBS or words[start] in OPENERS):
         start += 1
     best = NOTHING
+    came = gain(words[start:], plain)
+    if came.kind == "of what":
+        return came
     for at in range(start, size):
         word = words[at]
-        if word in ("i", "we") and at > start and words[at - 1] in INVERTED:
+        month = at > 1 and words[at - 2 : at] == ("in", "may")
+        if word in ("i", "we") and at > start and words[at - 1] in INVERTED and not month:
             continue
         if word in ("i", "we"):
             verdict = _first_person(words[at + 1 :], plain, word)
@@ -59,6 +65,8 @@ def judge(words: tuple[str, ...], plain: str) -> Verdict:
             return verdict
         if verdict.reason:
             best = verdict
+    if came.fact:
+        return came
     if ME.search(plain) and not DEICTIC.intersection(words[start : start + 1]) and not YOU.intersection(words):
         subject = words[start]
         if subject not in one_of("i we let please can could this that it he she they who give make"):
@@ -78,10 +86,14 @@ def judge(words: tuple[str, ...], plain: str) -> Verdict:
         if OTHERS.intersection(words[start : start + 3]):
             return no("somebody else")
         return Verdict(True, kind="schedule", sure=0.8)
-    if best.reason:
-        return best
     without_i = dropped(words[start:], plain)
-    return without_i if without_i.fact or without_i.reason else stated(words[start:], plain)
+    if without_i.fact or best.reason:
+        return without_i if without_i.fact else best
+    for reading in (fragment, stated):
+        verdict = reading(words[start:], plain)
+        if verdict.fact or verdict.reason:
+            return verdict
+    return without_i
 
 
 def _first_person(rest: tuple[str, ...], plain: str, who: str) -> Verdict:

@@ -12,7 +12,7 @@ YOU = frozenset("you your yours yourself".split())
 
 TODAY = re.compile(
     r"\b(?:right now|just now|today|tonight|tonite|tomorrow|tmrw|tmr|yesterday|yday|this (?:morning|"
-    r"afternoon|evening|week|second|"
+    r"afternoon|evening|week|wk|second|"
     r"minute|time|one|thing|page|text|email|draft|version)|at the moment|atm|rn|for now|again tonight|"
     r"earlier|a (?:minute|second|"
     r"moment|sec|few minutes|while) ago|last night|so far|in a (?:minute|sec|second|moment|bit))\b",
@@ -78,7 +78,7 @@ SPAN = re.compile(
     r"past) |more than |like |a )*"
     r"(?:\d+|a|one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty\S*|thirty|forty|"
     r"fifty|several|many|some)"
-    r"[\s-](?:years?|yrs?|months?|decades?|weeks?|mo)\b|\bsince\s+(?:i|we|last|20\d\d|19\d\d|january|"
+    r"[\s-](?:years?|yrs?|months?|decades?|weeks?|wks?|mo)\b|\bsince\s+(?:i|we|last|20\d\d|19\d\d|january|"
     r"february|march|april|may|june|"
     r"july|august|september|october|november|december|spring|summer|autumn|fall|winter|childhood|school|college|birth|"
     r"christmas|like|he|she|my|the|\d)|\b(?:19|20)\d\d\b|\b(?:years?|yrs?|months?|decades?) ago\b|\bwhen "
@@ -94,7 +94,7 @@ SPAN = re.compile(
 DATE = re.compile(
     r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:jan|feb|febr|mar|apr|jun|jul|aug|sept?|oct|"
     r"nov|dec)(?:uary|ch|il|e|y|ust|"
-    r"ember|tember|ober)?\b\.?|\bmay (?:the )?\d|\b\d{1,2}(?:st|nd|rd|th)\b|\bnext (?:week|month|year|"
+    r"ember|tember|ober)?\b\.?|\bmay (?:the )?\d|\bin may\b|\b\d{1,2}(?:st|nd|rd|th)\b|\bnext (?:week|month|year|"
     r"spring|summer|autumn|fall|winter)\b|"
     r"\b(?:spring|summer|autumn|winter|christmas|new year|easter|weekends?|weekdays)\b|\b(?:every|each) "
     r"\w+|\b\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm|h)\b|"
@@ -140,7 +140,7 @@ OFF_TO = frozenset(
 # "took up pottery", "cut down to two": a turn in somebody's life, not an errand.
 TURNS = frozenset(
     tuple(turn.split())
-    for turn in """took up, took over, took on, gave up, went back, went with, went vegan, went part-time, went
+    for turn in """took up, took over, took on, took in, gave up, went back, went with, went vegan, went part-time, went
     freelance,
     ended up, cut down, cut out, cut back, came off, got rid, signed with, signed up, dropped down, settled on,
     settled in,

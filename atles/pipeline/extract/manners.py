@@ -83,7 +83,8 @@ TALK = re.compile(
     | (?:please\ |just\ |always\ )*(?:give|tell|hit|show)\ me\ (?:with\ )?(?:the\ )?(?:answer|conclusion|result|
     short\ version|summary|verdict|yes\ or\ no|bottom\ line|recommendation|number|price|risks?)\ (?:first|up\ front|
     right\ away|before)\b
-    | (?:can|could)\ (?:you|u)\ (?:please\ )?(?:do|give|put|write)\ (?:me\ )?(?:like\ )?(?:a\ |the\ )?(?:tl;?dr|
+    | (?:can|could)\ (?:you|u)\ (?:please\ )?(?:do|give|put|write)\ (?:me\ )?(?:like\ )?(?:a\ |
+    the\ )?(?:\w+\ )?(?:tl;?dr|
     summary|everything|all\ of\ it|it\ all)\b[^.?!]{0,30}\b(?:first|on\ top|at\ the\ (?:top|end|start)|in\ (?:small|
     short|numbered)\ steps)\b
     | (?:tell|correct|call|challenge|push\ back|interrupt)\ (?:me\ )?(?:out\ )?(?:when|if|whenever)\ i(?:'m|\ am|
@@ -103,6 +104,16 @@ TALK = re.compile(
     invoice|form|cake|party)\b)(?:the\ |my\ |your\ |all\ )?[\w\ -]{2,40}\ (?:first|
     up\ front|at\ the\ (?:top|end|bottom|start)|in\ (?:a\ table|bullets?|bullet\ points|metric|grams|euros|english|
     one\ line|plain\ \w+|kilomet\w+|celsius))\b
+    | (?:can|could|would|will)\ (?:you|u)\ (?:please\ |pls\ |just\ )?(?:give|do|use|put|show)\ (?:me\ |it\ |them\ |
+    everything\ )?
+      (?:in\ |with\ )?(?!an?\b|the\b|some\b|this\b|my\b|it\b)[\w\ :-]{2,40}?\b(?:when(?:ever)?\ (?:its|it's|it\ is|
+    i\ ask)\ (?!finished|done|ready|
+      hot|cold|time|over)\w+|times\ for\ me|for\ me\ (?:always|from\ now\ on))\b
+    | (?:in|for|with)\ (?:recipes|code|letters|emails|(?:medical|legal|technical|health)\ \w+|translations|lists|
+    summaries|anything\ \w+|
+      maths?|python|prices)\b(?:[^.?!]{0,70}?,)?\ (?:please\ |pls\ |always\ )*(?:give|use|put|write|begin|start|end|
+    keep|skip|show|tell|list|stick|
+      don'?t|do\ not|never)\ (?!up\b)
     | (?:in|for|with)\ (?:your|all|any|every|all\ your)\ (?:answers?|replies|reply|explanations?|messages|recipes?|
     code|examples?|letters?|emails?|texts)(?:\ (?:to|for)\ me)?,?\ (?:please|pls|always|never|use|leave|give|put|
     write|include|skip|don'?t|do\ not|avoid|i\ (?:want|need|prefer|like))\b
@@ -131,7 +142,8 @@ EVERY_TIME = re.compile(
     r"draft|explain|cite|tell|answer|reply|talk|speak|translate|summari[sz]e|round|convert|ask|correct|"
     r"format|plan|describe|name|spell|address|call|transcribe|sign)|when(?:ever)? (?:i|it'?s|we) (?:ask|"
     r"talk|write|say|want|need|am|speak|"
-    r"about|order|plan|buy|get)\b|(?:^|, ?)if (?:you|u) (?:quote|give|write|list|show|mention|suggest|"
+    r"about|order|plan|buy|get)\b|(?:if|when) (?:someone|anyone|anybody|somebody) asks|(?:^|, ?)if (?:you|"
+    r"u) (?:quote|give|write|list|show|mention|suggest|"
     r"recommend|send|use|draft|explain|cite|tell|answer)\b|if i ask\b|ever again|never)\b",
     re.IGNORECASE,
 )
@@ -145,6 +157,6 @@ CONDITION = re.compile(
     r"^\W*(?:(?:and|but|so|also|ok|oh|btw)\s+)?(?:when(?:ever)?|if|every time|each time|for|in|"
     r"with)\b[^,:;?!]{3,70}[,:]?\s+(?=(?:please|pls|always|never|i (?:want|need|prefer)|tell|give|put|use|"
     r"show|include|ask|add|start|write|answer|keep|skip|mention|explain|say|don'?t|be|make|stick|quote|"
-    r"leave|warn|spell|offer|check|name|list)\b)",
+    r"leave|warn|spell|offer|check|name|list|begin|end|close|finish|open|just give|just tell)\b)",
     re.I,
 )

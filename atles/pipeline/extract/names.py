@@ -33,6 +33,11 @@ _APPOSED = re.compile(
     r"|(?:^|(?<=[\s(]))(?P<name2>[A-Z][\w'-]+),\s*(?:that's|that’s|that is)\s+(?:my|our|"
     r"the)\s+(?P<what>[\w-]+(?:\s(?!wants|says|asks|is|has)[\w-]+){0,4})"
 )
+# "theo (my bf)": in brackets it is said of the word before, however that is spelled.
+_BRACKETED = re.compile(
+    rf"\b(?P<name>[\w'-]+) \((?:that's |who's |he's |she's )?(?:my|our) (?:[a-z'-]+ )??(?P<who>{_PEOPLE})\)",
+    re.IGNORECASE,
+)
 _HER = frozenset(
     "wife mother mum mom mam mama girlfriend gf sister daughter grandmother grandma granny gran nan aunt "
     "auntie niece fiancee stepmother mare granddaughter goddaughter".split()
@@ -54,7 +59,7 @@ _MY_NAME = re.compile(
     rf"\b(?P<text>(?:my|our)\s+(?:[a-z'-]+\s+){{0,2}}?(?P<who>{_NAMED_PEOPLE}),?\s+(?P<name>[\w'-]+))",
     re.IGNORECASE,
 )
-_NOT_A_NAME = frozenset(
+NOT_A_NAME = frozenset(
     """and or but is was are were has had have who which that in on at to for with from of says said say thinks
     thought told
     tells wants wanted asks asked keeps lives works plays loves hates likes just also always never really still will
@@ -68,7 +73,7 @@ _NOT_A_NAME = frozenset(
     any lol u n w bc tho ate eats died dies paint cook sing work drive study teach play read write swim run help die
     live love hate sleeps barks screams drives sits runs sent texted laughed cried wrote moved
     knows knew sees saw looks looked owner owners food vet house room bed people stuff side member members name names
-    how what where why there here while since until bought sold took birthday wedding car job school drove every being
+    how what where why there here while since until seems looks feels bought sold took birthday wedding car job school drove every being
     turned turns turning started starts studies started's into onto like around home during without finally already
     usually sometimes often maybe probably once instead might may must""".split()
 )
@@ -99,9 +104,13 @@ class People:
             self.kin = (match.group(), match["who"].lower())
         if OTHERS.intersection(sentence.words) and not KIN.intersection(sentence.words):
             self.kin = ("", "")
+        for match in _BRACKETED.finditer(sentence.plain):
+            if match["name"].lower() not in NOT_A_NAME | NO_FRAGMENT:
+                self.known.add(match["name"].lower())
+                found.append(_name_claim(sentence, match.group(), match["who"], match["name"]))
         for match in _APPOSED.finditer(sentence.plain):
             name = match["name"] or match["name2"]
-            if tokens(name)[0] in _NOT_A_NAME | NO_FRAGMENT | ADVERBS | DAYS | MONTHS:
+            if tokens(name)[0] in NOT_A_NAME | NO_FRAGMENT | ADVERBS | DAYS | MONTHS:
                 continue
             who = match["who"] or tokens(match["what"])[-1]
             self.known.add(name.lower())
@@ -121,7 +130,7 @@ class People:
                 found.append(_name_claim(sentence, match.group(), who, name))
         for match in _MY_NAME.finditer(sentence.plain):
             name = match["name"]
-            if name.lower() in _NOT_A_NAME or len(name) < 3 or name[0].isdigit() or name.lower() in self.known:
+            if name.lower() in NOT_A_NAME or len(name) < 3 or name[0].isdigit() or name.lower() in self.known:
                 continue
             if name[0].islower() and (
                 (sentence.text != sentence.text.lower() and not _casual(sentence.text))
@@ -146,15 +155,16 @@ class People:
 
 def _name_claim(sentence: Sentence, text: str, who: str, name: str) -> Claim:
     slot, _ = slot_of(text)
+    said = clean(text)
     return Claim(
-        MemoryType.FACT, clean(text), (sentence.position,), confidence=0.85,
+        MemoryType.FACT, said + ")" * (said.count("(") > said.count(")")), (sentence.position,), confidence=0.85,
         slot=slot or f"{who.lower()}.name", value=name.lower(),
     )  # fmt: skip
 
 
 def _name_follows(rest: str) -> bool:
     word = tokens(rest)[:1]
-    return not rest.strip() or rest[:1] in ",.;!?)" or bool(word and word[0] in _NOT_A_NAME)
+    return not rest.strip() or rest[:1] in ",.;!?)" or bool(word and word[0] in NOT_A_NAME)
 
 
 def _casual(text: str) -> bool:

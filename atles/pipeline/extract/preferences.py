@@ -21,7 +21,7 @@ _CLAUSE = re.compile(
     |\s+-+\s+|\s+[–—]\s*|\s+\(|\.\.+\s*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_JOINS = re.compile(r"^(?:(?:and|but|so|then|or|because|for|n|which means)\s+)+", re.IGNORECASE)
+_JOINS = re.compile(r"^(?:(?:and|but|so|then|or|because|for|n|listen|look|which means)\s+)+", re.IGNORECASE)
 _OPENS_CONDITION = re.compile(r"\W*(?:when|whenever|every|each|if|for|in|with|from now)\b", re.IGNORECASE)
 _MOST_STARTS = 24
 _SHORT = 25  # words
@@ -98,6 +98,7 @@ def _general(said: str) -> bool:
             return True
         condition = CONDITION.match(said)
         return bool(
-            condition and re.search(r"\b(?:you|u|i ask|i want|answers?|recipes?|prices?|me)\b", condition.group(), re.I)
+            condition
+            and re.search(r"\b(?:you|u|asks?|i ask|i want|answers?|recipes?|prices?|me)\b", condition.group(), re.I)
         )
     return False

@@ -9,7 +9,10 @@ _TRIGGER = re.compile(
     each)|every\ time|each\ time|once|as\ soon\ as|any\ time|anytime)\s+(?:\S+\s+){0,8}?(?:i|we)\s+(?:ever\ |just\ |
     always\ )?
     (?:say|write|type|tell|ask|send|give|mention|call|need|want|paste|show|start|finish|log|text|do|use|put|open|
-    close|begin|come|go)\b""",
+    close|begin|come|go)\b
+    | \b(?:whenever|every\ (?:single\ )?time|(?:before|after)\ (?:every|each)(?:\ [\w-]+){1,4}?)\s+(?:i|
+    we)\s+(?!think|see|feel|hear|was|were|am|
+    are)\w+""",
     re.IGNORECASE | re.VERBOSE,
 )
 _SAID_AND = re.compile(r"\bi (?:say|write|type|send) [^.!?\n]{2,40}?,? (?:and )?(?:then )?(?:you|u)\b", re.IGNORECASE)
@@ -28,7 +31,8 @@ _STEPS = re.compile(
     r"\b(?:first(?:ly)?|then|next|after (?:that|which|this)|afterwards|finally|lastly|last(?: of all)?|"
     r"secondly|thirdly|(?:second|third|fourth)(?=,? (?:you|i|ask|tell|give|the|check|put|do|show|"
     r"remind)\b)|followed by|in (?:that|this) order|"
-    r"step \w+|before anything|start with|end with|finish with|begin with|only then|to finish|at the end|"
+    r"step \w+|after \w+ (?:seconds|minutes|mins|hours|days|weeks)|before anything|start with|end with|finish with|"
+    r"begin with|only then|to finish|at the end|"
     r"in the end)\b|(?:^|[\s(:,;])\(?[1-9][.):]?\s+(?=\w)|->|→|=>|(?<=\s)>(?=\s)|\+ |(?m:^\s*[-*•]\s)",
     re.IGNORECASE,
 )

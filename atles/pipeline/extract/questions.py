@@ -26,6 +26,11 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _SELF = re.compile(r"\b(?:you|u|your|this chat)\b", re.IGNORECASE)
+# What only the user can know is no question left open when the assistant does not.
+_OF_ONESELF = re.compile(
+    r"^\W*(?:who|what|when|where|which|how)\b.*\b(?:my|our|(?:do|did|am|was|have|had|are|were|can) (?:i|we))\b",
+    re.IGNORECASE,
+)
 _MOST_WORDS = 40
 
 
@@ -45,7 +50,7 @@ def questions(messages: Sequence[Message], asked: Sequence[Sentence], stated: Se
         reply = next((answers[at] for at in sorted(answers) if at > sentence.position), None)
         silent = sentence.position > last_answer
         if silent or (reply is not None and len(reply) < 300 and _NO_ANSWER.search(reply.replace("’", "'"))):
-            if _SELF.search(sentence.plain) and not silent:
+            if not silent and (_SELF.search(sentence.plain) or _OF_ONESELF.search(sentence.plain)):
                 continue
             claim = Claim(
                 MemoryType.QUESTION,

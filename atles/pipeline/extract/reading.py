@@ -69,7 +69,7 @@ _OURS = (
     r"loves?|hates?|says|said|"
     r"plays?|goes|keeps|wants|needs|hurts?|just|will|does|do|doesn|can|got|moved|turned|started|died|speaks|studies|"
     r"thinks|told|never|always|still|also|calls?|runs|drives|became|left|quit|passed|came|went|starts|"
-    r"ends|gets|makes)\b"
+    r"ends|gets|makes|insisted|wanted|agreed|decided|suggested|refused)\b"
     r"|(?:my|our)\s+\w+['’]?s\s+(?:an?|the|in|on|at|called|named|from|not)\b"
 )
 _TO = r"(?:(?:i|we|he|she|they|there)\b|(?:i|we|it|he|she|they|there)['’]?(?:m|ve|ll|d|re|s)\b|it\s+(?:is|was|has)\b)"
@@ -82,7 +82,9 @@ _BREAK = re.compile(
     | ,?\s+{_JOIN}(?:\s+(?:that|also|now|then|today|yes|anyway|btw|because|as|if|ok))?\s+(?={_SUBJECT})
     | ,?\s+(?:since|as|for|except)\s+(?={_TO}|{_OURS})
     | ,?\s+{_JOIN}(?:\s+(?:that|also|now|then|today|because|as|if))?\s+(?={_OURS}) | ,\s*(?={_OURS})
-    | ,\s*(?={_SUBJECT}) | ,\s*(?=the\ [\w-]+\ (?:is|are|was|has|moved)\b) | \0+""",
+    | ,\s*(?={_SUBJECT}) | ,\s*(?=(?:got|bought|started|moved|quit|sold|switched|joined|swapped|traded)\s)
+    | ,?\s+{_JOIN}\s+(?=(?:the|no\ more)\ [\w-]+(?:\s[\w-]+)?\ (?:is|are|was|has|moved|now)\b) | ,?\s+(?=no\ more\s)
+    | ,\s*(?=(?:the\ )?(?!wh|that\b|and\b|but\b|or\b)[\w'-]+\ (?:is|are|was|has|moved)\b) | \0+""",
     re.IGNORECASE | re.VERBOSE,
 )
 # Before these words in a run-on text no new clause begins: "the car i bought", "where i live".

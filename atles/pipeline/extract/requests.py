@@ -9,8 +9,8 @@ _HABIT = (
 )
 LEAD = (
     r"^\W*(?:(?:oh|ok|okay|and|also|but|so|by\ the\ way|btw|hey|hi|well|just|one\ (?:more\ |other\ |"
-    r"last\ )?thing|yes|no|thanks|thank\ you|sorry|perfect|"
-    r"great|good|nice|pls\ note|note|fyi|only\ that|next\ time|from\ here\ on|in\ general|generally|"
+    r"last\ )?thing|yes|no(?=\s*[,.!;:])|thanks|thank\ you|sorry|perfect|"
+    r"great|good|nice|listen|look|pls\ note|note|fyi|only\ that|next\ time|from\ here\ on|in\ general|generally|"
     r"as\ a\ rule|right|lol|quick\ note|ok\ (?:thats|that's)\ good|oh\ and|"
     r"that\ said|while\ i\ (?:think\ of|remember)\ it|actually|again|ah|hmm|then)\b[\ ,:;-]*)*"
 )
@@ -26,7 +26,7 @@ REQUEST = re.compile(
     the|this|it\ (?:as|for|to)|my|up|down|
     back|him|her|them)\b(?!.*\b(?:always|every|emojis?|list|table|tone|clock)))
     | (?:don'?t|do\ not|stop)\b.*\b(?:please|pls|plz|again|any\ ?more|ever)\b
-    | (?:(?:can|could)\ (?:you|u)\ )?(?:please\ )?keep\ (?:it|them|your|the\ answers?|answers?|
+    | (?:(?:can|could)\ (?:you|u)\ )?(?:please\ )?keep\ (?:it|them|your|ur|the\ answers?|answers?|
     replies)\b(?!\ (?:in\ mind|in\ the|at\ the|on\ the|there|cool|cold|warm|for|from|up|going|away|secret|safe))
     | i\ go\ by\ (?!the\b|night|train|bus|car|bike|foot|my\b|a\b|what|plane|how|it\b)[\w'-]+\W*(?:$|[,.!]|
     by\ the\ way|not\b) | (?:everyone|everybody|people|friends|my\ friends|all)\ calls?\ me\b

@@ -1,10 +1,11 @@
 """A session, message by message: what each reader finds in it, and what they must not see. Pure functions."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from atles.pipeline.extract import guards
 from atles.pipeline.extract.answers import answer, asked_of_the_user
+from atles.pipeline.extract.contrast import contrasts
 from atles.pipeline.extract.corrections import correction
 from atles.pipeline.extract.facts import Reader
 from atles.pipeline.extract.forget import forgets
@@ -12,6 +13,7 @@ from atles.pipeline.extract.preferences import preferences
 from atles.pipeline.extract.procedures import procedure
 from atles.pipeline.extract.questions import questions
 from atles.pipeline.extract.reading import BLANK, Sentence, blanked, sentences, spoken
+from atles.pipeline.extract.roles import roles
 from atles.pipeline.extract.summary import summary
 from atles.pipeline.extract.topics import topics
 from atles.records import Claim, Extraction, MemoryType, Session
@@ -109,8 +111,36 @@ def _message(said: _Said, parts: list[Sentence], found: _Found) -> list[Claim]:
         if reply is not None and {"i", "we", "my", "our"}.isdisjoint(open_[0].words[:6]):
             claims.append(reply)
     told = [claim.text.casefold() for claim in claims]
-    facts = [fact for fact in found.reader.read(open_) if not any(fact.text.casefold() in text for text in told)]
+    facts = _with_roles(_with_contrasts(found.reader.read(open_), contrasts(open_)), roles(open_))
+    facts = [fact for fact in facts if not any(fact.text.casefold() in text for text in told)]
     return claims + [fact for fact in facts if put_right is None or not _repeats(fact, put_right)]
+
+
+def _with_contrasts(facts: list[Claim], contrasts: list[Claim]) -> list[Claim]:
+    """The facts; of what says what is so no more, only what is so, knowing what that is."""
+    for contrast in contrasts:
+        said = contrast.text.casefold().partition(": ")[2] or contrast.text.casefold()
+        same = [fact for fact in facts if said in fact.text.casefold() or fact.text.casefold() in said]
+        slot = next((fact.slot for fact in same if fact.slot), "")
+        value = next((fact.value for fact in same if fact.slot), "")
+        facts = [fact for fact in facts if fact not in same] + [replace(contrast, slot=slot, value=value)]
+    return facts
+
+
+def _with_roles(facts: list[Claim], roles: list[Claim]) -> list[Claim]:
+    """The facts, each with what it says somebody or something is; and the roles that none of them says."""
+    for role in roles:
+        at = next((at for at, fact in enumerate(facts) if _says_role(fact, role)), None)
+        if at is None:
+            facts.append(role)
+        elif not facts[at].slot or facts[at].slot == role.slot:
+            facts[at] = replace(facts[at], slot=role.slot, value=role.value, changed=facts[at].changed or role.changed)
+    return facts
+
+
+def _says_role(fact: Claim, role: Claim) -> bool:
+    text = fact.text.casefold()
+    return not fact.ended and role.value in text and role.slot.partition(".")[0] in text
 
 
 def _wishes(session: Session, messages: list[_Said], claims: list[Claim]) -> list[Claim]:

@@ -76,6 +76,16 @@ _FORMS: list[tuple[str, re.Pattern[str]]] = [
         ),
     ),
     ("hand", re.compile(r"\bi (?:am|write with my) (?P<value>left|right)[ -]?hand(?:ed)?")),
+    (
+        "commute",
+        re.compile(
+            rf"{_I} (?:(?:go|get|come|commute|travel) )?(?:in )?(?:by |take the |took the |"
+            rf"on )?(?:\d\S* )?(?P<value>cycle|walk|drive|bike|bus|"
+            r"train|tram|metro|tube|subway|ferry|foot|car)(?: \S+){0,3}? (?:to|into) (?:the )?(?:work|office|uni|"
+            r"university|school|college|"
+            r"campus|clinic|lab)\b"
+        ),
+    ),
     ("car", re.compile(rf"{_I} drive (?:a|an|the) {_V}")),
 ]
 _KIN_NAME = re.compile(rf"{_WHO}(?:'s)? (?:name is|is called|is named|called|named) (?P<value>\S+)")
@@ -131,6 +141,11 @@ def slot_of(text: str) -> tuple[str, str]:
         head = singular(thing.split()[-1])
         if not set(thing.split()) & (KIN | PETS | OTHERS) and match["value"].split()[0] not in (
             "not",
+            "due",
+            "in",
+            "at",
+            "for",
+            "with",
             "so",
             "very",
             "too",

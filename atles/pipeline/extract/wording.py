@@ -5,7 +5,10 @@ import re
 from atles.pipeline.extract.reading import BLANK
 
 LEADING = re.compile(
-    r"^\W*(?:(?:and|but|so|because|as|since|or|ok|okay|well|oh|also|btw|by the way|anyway|yes|yeah|yep|ya|"
+    r"^\W*(?:(?:and|but|so|because|as|"
+    r"since(?!\s+(?:the|last|this|my|a|\d|jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun|spring|"
+    r"summer|autumn|winter|easter|christmas|new year)\w*\b)|or|ok|okay|well|oh|also|btw|by the way|anyway|yes|yeah|"
+    r"yep|ya|"
     r"(?:no|nope|nah)(?=\s*[,.!;:—–])|"
     r"lol|haha|though|while|then|plus|hi|hey|hello|thanks|(?:good|great|right|perfect|nice|"
     r"cool)(?=\s*[,.!])|"

@@ -131,6 +131,10 @@ CONTRACTED = {
     "coz": "because", "cause": "because", "'cause": "because", "b4": "before", "tho": "though", "ppl": "people",
     "pls": "please", "plz": "please", "rn": "now", "smth": "something", "gonna": "going to", "wanna": "want to",
     "gotta": "have to", "hafta": "have to", "ain't": "is not", "aint": "is not", "y'all": "you",
+    "theyve": "they have", "wouldve": "would have", "couldve": "could have", "shouldve": "should have",
+    "wk": "week", "wks": "weeks", "yr": "year", "yrs": "years", "hr": "hour", "hrs": "hours", "bday": "birthday",
+    "tmrw": "tomorrow", "tmr": "tomorrow", "tmw": "tomorrow", "tonite": "tonight", "abt": "about", "thru": "through",
+    "til": "till", "'til": "till", "nye": "new year", "nvm": "never mind", "prob": "probably", "probs": "probably",
 }  # fmt: skip
 BARE_KIN = frozenset(
     """mum mom mam dad gran grandma grandpa granny nan nana grandad granddad mama papa daddy mummy wife husband son
@@ -141,6 +145,14 @@ _TOKEN = re.compile(r"\d+(?:[:.,]\d+)+|[^\W_]+(?:['’`\-][^\W_]+)*|[&@#%$€£]
 
 _AFTER_IS = frozenset(
     "called named a an now on at in not from vegan vegetarian allergic bad good dead gone blind deaf".split()
+)
+# Written without an apostrophe, these are other words as well; what follows tells which is meant.
+_AFTER_ITS = (
+    frozenset("a an the just only now been not my our mine in on at from called named closer more about".split()) | DAYS
+)
+_AFTER_ILL = frozenset(
+    "be do get take go try have need add ask tell see make never just always still also give let bring buy "
+    "start".split()
 )
 
 
@@ -157,7 +169,21 @@ def tokens(text: str) -> list[str]:
     for at in range(len(found) - 2, -1, -1):
         if found[at].endswith("'s") and found[at + 1] in _AFTER_IS:
             found[at : at + 1] = [found[at][:-2], "is"]  # "my sister's called Bea"
+        elif found[at] in ("its", "ill", "were"):
+            found[at : at + 1] = _spelled_out(found, at)
     return found
+
+
+def _spelled_out(words: list[str], at: int) -> list[str]:
+    """ "its fridays now", "ill be late", "were moving": typed in haste, without the apostrophe."""
+    word, following = words[at], words[at + 1]
+    if word == "its":
+        short = following in _AFTER_ITS or following[0].isdigit() or words[at + 2 : at + 3] in (["now"], ["these"])
+        return ["it", "is"] if short else [word]
+    if word == "ill":
+        return ["i", "will"] if following in _AFTER_ILL else [word]
+    opens = at == 0 or words[at - 1] in ("and", "so", "but", "because", "ok")
+    return ["we", "are"] if opens and following.endswith("ing") else [word]
 
 
 @cache

@@ -69,6 +69,7 @@ def possessive(rest: tuple[str, ...], plain: str, leads: bool) -> Verdict:
         (after[0] in PASSING and after[0] != "about")
         or (
             after[0].endswith("ing")
+            and after[0].capitalize() not in plain
             and after[0][:-3] not in one_of("liv work study gett mov teach train com turn retir expect marry")
             and not DATE.search(plain)
         )

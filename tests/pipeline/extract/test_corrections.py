@@ -23,6 +23,10 @@ from tests.pipeline.extract.reading import claims, statements
         ("It meets on Fridays.", "That is a mistake. The club meets on Mondays.", "The club meets on Mondays", ""),
         ("You drive to Omaha.", "nope, Boise to Reno", "Boise to Reno", ""),
         ("The hall has 64 seats.", "no no. 46. you turn the number", "46", ""),
+        ("The Elbe flows through Berlin.",
+         "I must object! The Elbe does not flow through Berlin. Berlin lies on the Spree.",
+         "Berlin lies on the Spree", "flow through Berlin"),
+        ("The drive takes two hours.", "two hours lol no way. its closer to 4", "its closer to 4", ""),
         ("You run on Kubernetes.", "there's no kubernetes, we use Nomad for it", "we use Nomad for it", "kubernetes"),
     ],
 )  # fmt: skip

@@ -27,6 +27,13 @@ from tests.pipeline.extract.reading import facts, read, statements
         ("quotation", "```\nuser = 'I live in Rome'\n```\nwhy does it fail"),
         ("quotation", '2026-01-02T10:11:12Z INFO my home is "Testville"\nwhat is that\n'),
         ("role play", "let's play a game, I am a pirate with two parrots"),
+        (
+            "role play",
+            "interview practice? ok so im Dana, 31, plumber with three kids, and i want to work in a bank. go",
+        ),
+        ("role play", "I want to practise Spanish with false identities. My name is Don Pedro and I own a vineyard."),
+        ("role play", "I will be the patient. Ready? I have had three operations and I live alone."),
+        ("role play", "You be the clerk, I'm the customer. I have two cats and I live in Rome."),
         ("role play", "write a story in which I live on a volcano"),
         ("role play", "you are a doctor. I have a broken leg"),
         ("somebody else", "my neighbour has a parrot called Coco"),

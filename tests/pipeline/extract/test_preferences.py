@@ -25,7 +25,7 @@ def found(text: str) -> list[str]:
         "could you always show the source?", "would you never say sorry?", "Please avoid jargon",
         "pls use bullet points",
         "hey, always reply in German", "Also, never suggest meat", "I need you to be blunt with me",
-        "i would rather have a list than prose",
+        "i would rather have a list than prose", "keep ur answers short with me",
     ],
 )  # fmt: skip
 def test_a_request_is_a_preference(request_: str) -> None:
@@ -73,6 +73,23 @@ def test_a_habit_a_question_or_another_persons_wish_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "request_",
+    [
+        "can u give me pandas when its python pls", "can you do 24h times for me?",
+        "In recipes give me the weights in grams", "with medical matters, begin with the conclusion",
+        "when you explain a proof to me, end with one sentence on why it matters",
+        "listen when you tell me how far something is say it in miles",
+        "if someone asks for chords just give me the fret numbers",
+        "could you put a tiny summary at the end of long answers", "no more emojis pls",
+        "no bullet points and no numbered lists, please",
+    ],
+)  # fmt: skip
+def test_so_is_one_for_a_certain_kind_of_answer(request_: str) -> None:
+    (text,) = found(request_)
+    assert text.rstrip("?") == request_.removeprefix("listen ").rstrip("?")  # no "no" is lost
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Make it shorter please", "translate this to Spanish", "Can you give me a list of ten names?",
@@ -80,7 +97,9 @@ def test_a_habit_a_question_or_another_persons_wish_is_none(text: str) -> None:
         "keep it in the fridge",
         "make the tone more formal", "Tell me how far it is in miles", "Please put the date on top of the invoice",
         "write it in German", "Please be quick", "I want a cake with lemon first and then chocolate", "stop the timer",
-        "show me the second option first", "could you write the email in English", "I go by night train",
+        "show me the second option first", "could you write the letter in French when it is finished",
+        "can you give me a recipe for two when it's hot outside", "In code the tests keep failing",
+        "could you write the email in English", "I go by night train",
         "talk to me about something nice", "please keep that in mind",
     ],
 )  # fmt: skip

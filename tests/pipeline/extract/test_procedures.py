@@ -18,6 +18,9 @@ from tests.pipeline.extract.reading import claims
         "Here's how I make my coffee: grind 18 g -> rinse the filter -> bloom 40 s -> pour to 300 g",
         "So remember this. \"Blue sky\" means: close all tabs, put on the playlist, start a 25 minute timer.",
         "When I write 'standup', ask me what I did, what I do today and what blocks me, in that order and then stop.",
+        "after every long run i stretch both calves, drink a glass, then write the time down, only then sit",
+        "every single time i bake: the oven goes on first, then i weigh the flour, and the phone stays in the hall",
+        "Whenever I lend a book now, the name goes in the diary, I photograph it, and after six weeks I call.",
     ],
 )  # fmt: skip
 def test_a_rule_is_one_claim(text: str) -> None:
@@ -37,6 +40,7 @@ def test_what_calls_it_is_its_slot() -> None:
         "how do I make coffee, first the filter and then the water?",
         "when i was young we went to the sea, then to the hills",
         "first I ate, then I slept",
+        "whenever I think of the sea, then the hills, then the lake, I smile",
         "when i say hello he never answers",
         "if i open a shop by the sea, how many people, tables and cooks do i need?",
     ],
