@@ -123,9 +123,9 @@ def _named(store: Store, user: int, about: str, request: int) -> set[int]:
     words = [word for word in _words(about) if word not in _ASKING]
 
     def holding(word: str) -> set[int]:
-        if len(word) < _LONG:
-            return set(store.turns.with_word(word, first, request - 1))
-        return set(store.turns.with_start(word[:-2], first, request - 1))  # "pregnancy" means "pregnant", too
+        found = set(store.turns.with_word(word, first, request - 1))
+        # "pregnancy" means "pregnant", too
+        return found | set(store.turns.with_start(word[:-2], first, request - 1)) if len(word) >= _LONG else found
 
     then = set().union(*(holding(said(None, MONTHS[word], None)) for word in words if word in MONTHS))
     held = {word: holding(word) for word in words if word not in MONTHS or not then}

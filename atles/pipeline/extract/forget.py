@@ -86,6 +86,12 @@ _I_TOLD = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PLEASE_FORGET_IT = re.compile(r"\b(?:please|pls|do|you|you to) forget (?:about )?(?:it|that|them)\b", re.IGNORECASE)
+# "forget about that casino business I told you"
+_THEN_TOLD = re.compile(
+    r"\b(?:forget|delete|erase|drop|remove|wipe|scrap)(?: about)? (?P<about>(?:the|that|those|my|our) [^.!?;\n]{2,80}?),? "
+    r"(?:which |that )?i(?:'ve| have| had)? (?:told|mentioned|said|wrote|shared|confessed)\b",
+    re.IGNORECASE,
+)
 _ABOUT_IT = re.compile(rf"^.*\b{_ABOUT}\s+(?=\S+)", re.IGNORECASE)
 _AFFAIR = re.compile(
     r"\b(?:forget|delete|erase|wipe|remove|drop) (?:about )?(?:that|this|the) (?:whole |entire )?(?:affair|story|business|"
@@ -158,6 +164,8 @@ def _request(text: str) -> str | None:
         )
     if (match := _NOT_KEEP.search(text)) and (about := _TRAIL.sub("", match["about"].strip(" ,"))):
         return about
+    if (match := _THEN_TOLD.search(text)) and not _OF_A_TEXT.search(match.group()):
+        return match["about"].strip(" ,")
     if match := _BACKWARDS.search(text):
         return _TRAIL.sub("", match["topic"].strip(" ,"))
     for match in _FORGET.finditer(text):

@@ -77,6 +77,12 @@ _LOGIN = re.compile(
     r"(?:\s(?:is|are|for\s[^\n:/]{1,40}?|with|as|details|info|data))?\s{0,2}:?\s{1,3}"
     r"(?P<user>[^\s/:|]{2,64})(?:\s{0,2}[/|:]\s{0,2}|\s(?:and|und|et|y)\s)(?P<value>[^\s/]{3,128})"
 )
+# Nobody writes so but as a password: small and capital letters, digits and a sign; where something says what it opens.
+_ODD = re.compile(
+    r"(?<!\S)[\"'(]?(?P<value>(?=\S{0,63}[a-z])(?=\S{0,63}[A-Z])(?=\S{0,63}\d)(?=\S{0,63}[#$%&*!^+=~?@])"
+    r"[\w#$%&*!^+=~?@.-]{8,64}?)[\"').,;:!?]*(?=\s|$)"
+)
+_OPENS = re.compile(r"wi-?fi|wlan|router|network|\bcode\b|pass|log-?in|account|\bpin\b|\bkey\b", re.IGNORECASE)
 _REVERSED = re.compile(
     r"(?<!\S)[\"'`“]?(?P<value>[^\s]{4,128}?)[\"'`”]?\s(?:is|was|ist|est|es|=)\s"
     r"(?:my|the|our|your|mein|das|unser|dein|le|mon|la|mi)\s"
@@ -100,6 +106,9 @@ def find(text: str) -> Iterator[Span]:
         else:
             yield span
             place = max(span.end, label.end())
+    for match in _ODD.finditer(text):
+        if _OPENS.search(text, max(0, match.start() - 80), match.start()) and "@" not in match["value"][1:-4]:
+            yield Span(*match.span("value"), "PASSWORD")
     if any(verb in low for verb in (" is ", " was ", " ist ", " est ", " es ", " = ")):
         for match in _REVERSED.finditer(text):
             value, what = match["value"], match["what"].lower()

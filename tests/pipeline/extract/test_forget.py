@@ -27,6 +27,9 @@ from tests.pipeline.extract.reading import read
         ("the thing about Mo and me that I told you in march, please drop it, we're fine", "Mo and me"),
         ("can u forget that i failed the driving test", "i failed the driving test"),
         ("Forget the item about the tribunal. It is over.", "the tribunal"),
+        ("please forget about the row with Jo which I told you", "the row with Jo"),
+        ("Also forget the audition that I mentioned; it never was", "the audition"),
+        ("could you forget about that betting business I told you?", "that betting business"),
         (
             "In March I told you something about my uncle. Please forget it.",
             "my uncle",
