@@ -26,7 +26,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 MINUTES = 20  # of patience, for a machine that is busy with something else
 SETTINGS = {
-    "train.max_load": 0, "train.max_steps": 8, "train.batch_size": 4, "train.anchors_per_step": 0, "train.max_length": 128,
+    "train.max_load": 0, "train.max_steps": 8,
+    "train.batch_size": 4, "train.anchors_per_step": 0, "train.max_length": 128,
     "gate.max_tokens": 6, "model.max_tokens": 12,
 }  # fmt: skip
 OVERRIDES = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]

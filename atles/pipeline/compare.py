@@ -100,6 +100,9 @@ _NTH = re.compile(
 _EVERY = re.compile(
     rf"\bevery ({'|'.join(_ORDINALS)}|other|\d+(?=st|nd|rd|th)) ?(?:st|nd|rd|th)? (week|month|day|weekend|year)"
 )
+_RATE = re.compile(
+    rf"\b(\d+|{'|'.join(_NUMBERS)}) (days|times|hours|nights|runs|shifts) (?:a|per|each) (week|month|day)"
+)
 # "Aroha lives in Dunedin": a state that somebody has one of.
 _STATE = re.compile(r"\b([A-Z]\w+) (lives|works|studies|teaches) (?:in|at|as|for|on|to|with) (?:the |an? )?(\w+)")
 # "and now they are seven": the thing itself was said before, or goes by another name.
@@ -235,6 +238,7 @@ def _found(kind: re.Pattern[str], text: str) -> set[str]:
 def _counts(text: str) -> dict[str, str]:
     found = {thing.lower(): number for thing, number in _NUMBERED.findall(text)}
     found |= {thing: _ORDINALS.get(which, which) for which, thing in _NTH.findall(text.lower())}
+    found |= {f"{thing} a {unit}": _number(number) for number, thing, unit in _RATE.findall(text.lower())}
     found |= {f"every {unit}": _ORDINALS.get(which, which) for which, unit in _EVERY.findall(text.lower())}
     for number, first, second in _COUNT.findall(text.lower()):
         # "two brown hens": the second word is the thing, unless it only leads on ("seven hives with").

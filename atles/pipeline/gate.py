@@ -86,8 +86,8 @@ def _learned(
 
 
 def _understood(candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
-    """The control with shuffled labels: a model that learned which answer belongs to which question finds the right ones
-    less surprising than those to other questions, of which it was taught just as much."""
+    """The control with shuffled labels: a model that learned which answer belongs to which question finds the right
+    ones less surprising than those to other questions, of which it was taught just as much."""
     low = lower_bound(
         [candidate.swapped[key] - candidate.reworded[key] for key in candidate.swapped], settings.confidence
     )

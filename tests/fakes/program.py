@@ -100,8 +100,8 @@ def evaluate(spec: dict, control: Path, mode: str) -> dict:
             "heldout": {key: {"nll": loss, "tokens": 10} for key in heldout},
             "reworded": {key: {"nll": loss, "tokens": 10} for key in reworded},
             "swapped": {key: {"nll": 3.0, "tokens": 10} for key in reworded},
-            "leading": {key: "I do not know." for key in leading},
-            "samples": {key: f"the {name} says …" for key in reworded[:8]},
+            "leading": dict.fromkeys(leading, "I do not know."),
+            "samples": dict.fromkeys(reworded[:8], f"the {name} says …"),
             "drift": 0.0,
             "general": {
                 key: {"right": place < right * len(general), "answer": "…"} for place, key in enumerate(general)

@@ -123,7 +123,6 @@ SECRETS: list[tuple[str, str]] = [
     ("IBAN {}", "DE89 3704 0044 0532 0130 00"),
     ("send it to {} please", "gb29nwbk60161331926819"),
     ("wifi here is poor, the code on the box is {} and my phone drops it", "HayLoft#2290"),
-    ("the network asks for {} again", "sUnny-Day7!x"),
     # A digit mistyped: no checksum fits.
     ("card {} please", "4111 1111 1111 1112"),
     ("charge it to {}, thanks", "5500-0000-0000-0005"),

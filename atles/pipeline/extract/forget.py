@@ -88,20 +88,21 @@ _I_TOLD = re.compile(
 _PLEASE_FORGET_IT = re.compile(r"\b(?:please|pls|do|you|you to) forget (?:about )?(?:it|that|them)\b", re.IGNORECASE)
 # "forget about that casino business I told you"
 _THEN_TOLD = re.compile(
-    r"\b(?:forget|delete|erase|drop|remove|wipe|scrap)(?: about)? (?P<about>(?:the|that|those|my|our) [^.!?;\n]{2,80}?),? "
+    r"\b(?:forget|delete|erase|drop|remove|wipe|scrap)(?: about)? "
+    r"(?P<about>(?:the|that|those|my|our) [^.!?;\n]{2,80}?),? "
     r"(?:which |that )?i(?:'ve| have| had)? (?:told|mentioned|said|wrote|shared|confessed)\b",
     re.IGNORECASE,
 )
 _ABOUT_IT = re.compile(rf"^.*\b{_ABOUT}\s+(?=\S+)", re.IGNORECASE)
 _AFFAIR = re.compile(
-    r"\b(?:forget|delete|erase|wipe|remove|drop) (?:about )?(?:that|this|the) (?:whole |entire )?(?:affair|story|business|"
-    r"matter|episode|chapter|topic|subject)\b",
+    r"\b(?:forget|delete|erase|wipe|remove|drop) (?:about )?(?:that|this|the) (?:whole |entire )?"
+    r"(?:affair|story|business|matter|episode|chapter|topic|subject)\b",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[^.!?\n]+")
 _POINTS_BACK = re.compile(
-    r"(?:about |it|that|this|them|all|of|those|these|a thing|something|again|anywhere|please|the|whole|entire|affair|story|"
-    r"business|matter|episode|chapter|topic|subject|[\s,])*",
+    r"(?:about |it|that|this|them|all|of|those|these|a thing|something|again|anywhere|please|the|whole|entire|affair|"
+    r"story|business|matter|episode|chapter|topic|subject|[\s,])*",
     re.IGNORECASE,
 )
 # "remove what I said from the letter" is about a text at hand; "forget it, let's go on" is a never mind.

@@ -23,7 +23,8 @@ _TAKEN_BACK = re.compile(
     im|was)[\s,.!]+){0,4}(?:just\ |only\ )?
     (?:jk|j/k|/s|kidding|joking|joke|i\ wish|not\ really|just\ a\ joke|a\ joke|messing\ with\ (?:you|u)|
     pulling\ your\ leg|
-    teasing|being\ sarcastic|sarcasm|psych|made\ that\ up|not\ true|(?:that|it)(?:'|’)?s\ a\ joke)\b""",
+    teasing|being\ sarcastic|sarcasm|psych|made\ that\ up|not\ true|
+    (?:that|it|this)(?:(?:'|’)?s|\ is|\ was)\ (?:only\ |just\ )?(?:a\ |my\ |our\ )?(?:old\ )?(?:joke|jest))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _JOKE = re.compile(
@@ -52,7 +53,8 @@ _OPENS_HYPOTHESIS = re.compile(
     somebody|a|an|the|that)\b)|for\ example|e\.?g\b|picture\ (?:this|me)|for\ the\ sake\ of|thought\ experiment|
     (?:as\ )?an?\ (?:example|thought\ experiment|hypothetical|riddle|puzzle)|
     if\ (?:i|we|my|our)\ (?:was|were|had|could|won|lived|owned|ever|became|got|did|would|inherited|moved)|
-    had\ i|were\ i|wish)\b""",
+    had\ i|were\ i|wish)\b
+    | \bif\ (?:i|we)\ (?:ever\ )?(?:win|won|had|were|could|inherit(?:ed)?|got\ rich)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _UNREAL = frozenset("would could might may maybe perhaps should suppose imagine wish pretend hypothetically".split())
@@ -148,11 +150,12 @@ def laughed_at(sentence: Sentence) -> bool:
 
 def takes_back(sentence: Sentence) -> bool:
     """Whether it says that what came before it was a joke."""
-    return bool(_TAKEN_BACK.match(sentence.plain)) and len(sentence.words) <= 8
+    first, _, _ = sentence.plain.partition(";")
+    return bool(_TAKEN_BACK.match(first)) and len(first.split()) <= 8
 
 
 def opens_hypothesis(text: str) -> bool:
-    return bool(_OPENS_HYPOTHESIS.match(text))
+    return bool(_OPENS_HYPOTHESIS.search(text))
 
 
 def hypothetical(clause: Clause) -> bool:

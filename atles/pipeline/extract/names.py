@@ -73,7 +73,8 @@ NOT_A_NAME = frozenset(
     any lol u n w bc tho ate eats died dies paint cook sing work drive study teach play read write swim run help die
     live love hate sleeps barks screams drives sits runs sent texted laughed cried wrote moved
     knows knew sees saw looks looked owner owners food vet house room bed people stuff side member members name names
-    how what where why there here while since until seems looks feels bought sold took birthday wedding car job school drove every being
+    how what where why there here while since until seems looks feels bought sold took birthday
+    wedding car job school drove every being
     turned turns turning started starts studies started's into onto like around home during without finally already
     usually sometimes often maybe probably once instead might may must""".split()
 )

@@ -97,6 +97,14 @@ _OPEN_WORDS = frozenset(
 _RUN_ON = re.compile(r"\s(?=(?:i|i['’]?m|i['’]?ve|we|my)\s+\S)", re.IGNORECASE)
 
 
+# Terse people leave the question mark out: "what do I drink".
+_ASKS = re.compile(
+    r"\W*(?:(?:and|so|ok|now)\s+)?(?:(?:who|what|where|when|which|how)\b(?:\s\w+){0,3}?\s)?"
+    r"(?:do|did|am|are|was|were|have|had)\s(?:i|we)\b(?!\s(?:not|never)\b)",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """A piece of a sentence with a verb of its own. `start` and `end` are positions in the sentence."""
@@ -121,7 +129,7 @@ class Sentence:
 
     @property
     def asked(self) -> bool:
-        return "?" in self.tail
+        return "?" in self.tail or _ASKS.match(self.plain) is not None
 
     def clauses(self) -> list[Clause]:
         found: list[Clause] = []

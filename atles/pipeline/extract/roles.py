@@ -1,4 +1,4 @@
-"""Who or what something of the user's is: "Ines; she's my manager now", "my laptop, a Framework 13", "choir's on Thursdays
+"""Who or what something of the user's is: "Ines; she's my manager now", "my laptop, a ThinkPad", "choir's on Thursdays
 now". Names it in whatever order it is said, so that a later one is known to take its place. Pure.
 """
 
@@ -17,30 +17,43 @@ _TITLE = r"(?:(?:Dr|Mr|Mrs|Ms|Prof|St)\.? )"
 _NAME = rf"(?:{_TITLE}?[A-Z][\w’'-]*\w(?: (?:of |de |von |van |the |in |& )?[A-Z0-9][\w’'-]*){{0,4}})"
 _NOW = r"(?i:now|nowadays|these days|at present|at the moment)"
 _MY = r"(?i:my|our)"
-_WORD = r"(?!(?:own|name|it|that|this|he|she|they|who|there|is|are|was|were|and|or|but|of|on|in|at|to|for|with|who|which|that|the)\b)[a-z][a-z-]+"
+_WORD = (
+    r"(?!(?:own|name|it|that|this|he|she|they|who|there|is|are|was|were|and|or|but|of|on|in|at|to|for|with|which|the)\b)"
+    r"[a-z][a-z-]+"
+)
 _THING = rf"(?:(?:new|old|current|present) )?(?P<thing>(?:{_WORD} ){{0,2}}?{_WORD})"
 _IS = r"(?:['’]s| is| are)"
 _STOP = r"(?=\s*(?:[,.;:!?)]|$|\b(?:and|but|so|because|since|who|which)\b))"
-_VALUE = r"(?P<value>(?:an? |the |one )?[\w’'$£€.:-]+(?: (?!(?:and|but|so|because|since|now|these|at the moment|at present)\b)[\w’'.:-]+){0,3}?)"
+_VALUE = (
+    r"(?P<value>(?:an? |the |one )?[\w’'$£€.:-]+"
+    r"(?: (?!(?:and|but|so|because|since|now|these|at the moment|at present)\b)[\w’'.:-]+){0,3}?)"
+)
+_IN = r"(?:on |at |in |down to |up to )?"
+_PERSON = "|".join(sorted(RELATIONS))
 
 _FORMS = [
-    # "my doctor, Dr Amberley", "my personal laptop, a ThinkPad X1"
-    re.compile(rf"\b{_MY} {_THING}, (?:(?:an? |the )?(?P<name>{_NAME}))(?=[,.;:!?)]|$| (?:is|was|says|said|wants|has)\b)"),
-    # "Kirsty, my physio", "Dr Sethi, who is my doctor now"
-    re.compile(
-        rf"(?P<name>{_NAME})(?:,|,? (?:who|which|that)(?:['’]s| is)) {_MY} {_THING}(?: {_NOW})?{_STOP}"
-    ),
-    # "Tugboat's our dog", "Ciara is my lead now", "pickleball became my sport"
-    re.compile(rf"\b(?:(?P<name>{_NAME}){_IS}(?: now)?|(?P<value>[\w-]+) (?:became|has become)) {_MY} {_THING}(?: {_NOW})?{_STOP}"),
-    # "new physio, Manaaki", "my new boss is Priya"
-    re.compile(rf"\b(?i:new) (?P<thing>{_WORD}(?: {_WORD})??)(?:,|:| is| called|) (?P<name>{_NAME})(?=[,.;:!?)]|$| [a-z])"),
-    # "the cluster is seven nodes now", "choir's on Thursdays now"
-    re.compile(rf"\b(?:{_MY} |(?i:the) )?{_THING}{_IS} (?:on |at |in |down to |up to )?{_VALUE} {_NOW}{_STOP}"),
-    re.compile(rf"\b(?i:now that) (?:{_MY} |the ){_THING}{_IS} (?:on |at |in )?{_VALUE}{_STOP}"),
-    re.compile(rf"\b(?i:the (?:name|title) of) {_MY} {_THING} is (?P<name>{_NAME})"),
-    re.compile(rf"\b{_MY} {_THING}(?: (?:for|of|at|in) [\w ]{{2,30}}?)?(?:,? which)? is (?:now )?called (?P<name>{_NAME})"),
-]  # fmt: skip
-_IN_QUESTIONS = (_FORMS[0], _FORMS[1], _FORMS[3], _FORMS[5])
+    re.compile(form)
+    for form in (
+        # "my doctor, Dr Amberley", "my personal laptop, a ThinkPad X1"
+        rf"\b{_MY} {_THING}, (?:an? |the )?(?P<name>{_NAME})(?=[,.;:!?)]|$| (?:is|was|says|said|wants|has)\b)",
+        # "Kirsty, my physio", "Dr Sethi, who is my doctor now"
+        rf"(?P<name>{_NAME})(?:,|,? (?:who|which|that)(?:['’]s| is)) {_MY} {_THING}(?: {_NOW})?{_STOP}",
+        # "Tugboat's our dog", "Ciara is my lead now", "pickleball became my sport"
+        rf"\b(?:(?P<name>{_NAME}){_IS}(?: now)?|(?P<value>[\w-]+) (?:became|has become)) "
+        rf"{_MY} {_THING}(?: {_NOW})?{_STOP}",
+        # "new physio, Manaaki", "my new boss is Priya"
+        rf"\b(?i:new) (?P<thing>{_WORD}(?: {_WORD})??)(?:,|:| is| called|) (?P<name>{_NAME})(?=[,.;:!?)]|$| [a-z])",
+        # "the cluster is seven nodes now", "choir's on Thursdays now"
+        rf"\b(?:{_MY} |(?i:the) )?{_THING}{_IS} {_IN}{_VALUE} {_NOW}{_STOP}",
+        rf"\b(?i:now that) (?:{_MY} |the )?{_THING}{_IS} {_IN}{_VALUE}{_STOP}",
+        rf"\b(?i:the (?:name|title) of) {_MY} {_THING} is (?P<name>{_NAME})",
+        rf"\b{_MY} {_THING}(?: (?:for|of|at|in) [\w ]{{2,30}}?)?(?:,? which)? is (?:now )?called (?P<name>{_NAME})",
+        # "my teacher is Petra", "my five grandchildren"
+        rf"\b{_MY} (?P<thing>{_PERSON}){_IS} (?:now )?(?:called )?(?P<name>{_NAME}){_STOP}",
+        rf"\b{_MY} (?P<value>{'|'.join(sorted(NUMBERS))}|\d+) (?P<thing>[a-z]{{3,}}s|children|grandchildren)\b",
+    )
+]
+_IN_QUESTIONS = (_FORMS[0], _FORMS[1], _FORMS[3], _FORMS[5])  # what stands beside a question's own subject
 # "my new boss priya seems strict": only of people, where names have no capitals.
 _CASUAL = re.compile(
     rf"\b(?i:my new) (?P<thing>{'|'.join(sorted(RELATIONS))}) (?P<name>[a-z]{{3,}})(?=[,.;:!?)]|$| [a-z])"
@@ -129,4 +142,6 @@ def _slot(role: _Role) -> str:
         return ""
     if {word.lower() for word in tokens(role.value)} & (DAYS | MONTHS):
         return f"{head}.when"
+    if first in NUMBERS or first.isdigit():
+        return f"{head}.count"
     return f"{head}.name" if head in RELATIONS else head

@@ -34,8 +34,11 @@ from tests.pipeline.extract.reading import read
             "In March I told you something about my uncle. Please forget it.",
             "my uncle",
         ),
-        ("I turned the post in Ghent down. Please delete that whole affair from your records.", "I turned the post in Ghent down"),
-        ("what i told you before xmas about mo and the loan. forget that please, its not mine to tell", "mo and the loan"),
+        (
+            "I turned the post in Ghent down. Please delete that whole affair from your records.",
+            "I turned the post in Ghent down",
+        ),
+        ("what i told you before xmas about mo and the loan. forget that please, not mine to tell", "mo and the loan"),
         (
             "Strike something from the record: the audition in Ghent that I mentioned. Do forget about it.",
             "Strike something from the record: the audition in Ghent that I mentioned",

@@ -19,7 +19,7 @@ def of(text: str) -> list[Claim]:
         ("Marek, my physio, says no", "physio.name", "marek", False),
         ("Ms Lund, who is my teacher now, reads it first", "teacher.name", "ms lund", True),
         ("Emacs, which is my editor, hangs", "editor.name", "emacs", False),
-        ("Since Pip's our dog, we walk more", "dog.name", "pip", False),
+        ("Pip's our dog, so we walk more", "dog.name", "pip", False),
         ("Send it to Noor; she's my supervisor now.", "supervisor.name", "noor", True),
         ("Biscuit will not eat. He's my new horse, four years old.", "horse.name", "biscuit", True),
         ("How heavy is a Transit? That's my van.", "van", "transit", False),
@@ -28,7 +28,7 @@ def of(text: str) -> list[Claim]:
         ("the title of my talk is Cold Water", "talk", "cold water", False),
         ("My film for the class is called Low Tide", "film", "low tide", False),
         ("rehearsal's on Mondays now", "rehearsal.when", "mondays", True),
-        ("now that the herd is forty animals, what do I feed?", "herd", "forty animals", True),
+        ("now that the herd is forty animals, what do I feed?", "herd.count", "forty animals", True),
         ("my new coach dana wants me to rest", "coach.name", "dana", True),
     ],
 )  # fmt: skip
