@@ -124,7 +124,10 @@ def test_the_adapters_folder(learned: Learned) -> None:
         file.name for file in folder.iterdir()
     }
     report = json.loads((folder / "report.json").read_text())
-    assert set(report) == {"adapter", "verdict", "train", "evaluation"} and report["adapter"] == folder.name
+    assert set(report) == {
+        "adapter", "base", "created_at", "verdict", "learned", "kept", "data", "train", "evaluation",
+    }  # fmt: skip
+    assert report["adapter"] == folder.name
     assert {"promote", "reason", "numbers", "checks"} == set(report["verdict"])
     assert {
         "adapter", "path", "base", "success", "loss", "training_examples", "time_taken", "tokens", "losses",

@@ -93,7 +93,7 @@ def _mark(met: bool) -> Any:
 @click.option("--user", help="Whose memory; needed where several people's are stored.")
 @click.pass_obj
 def why(scope: Scope, question: str, user: str | None) -> None:
-    """What an answer to QUESTION can come from: memories put before it, and examples the model learned.
+    """Which memories and learned examples an answer to QUESTION can come from.
 
     What an example taught counts only if the adapter that serves has seen it.
     """
