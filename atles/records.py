@@ -286,6 +286,11 @@ class Example:
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", content_id(self.session_id, self.kind, self.messages))
 
+    @property
+    def alone(self) -> bool:
+        """Whether the question stands for itself, with neither a conversation nor memory before it."""
+        return len(self.messages) == 2 and self.messages[0]["content"] == self.instruction
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:

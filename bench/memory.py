@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atles.pipeline.injected import MARK_END
 from atles.pipeline.memory import MemoryProcessor
 from atles.records import Memory, MemoryType
 from atles.store import Store
@@ -162,10 +163,10 @@ def _feed_back(memory: MemoryProcessor, person: Person) -> int:
     asks = [probe.ask for probe in person.probes if probe.kind in ("fact", "update")]
     for number in range(_ROUNDS):
         messages: list[dict[str, Any]] = list(memory.before(asks[number % len(asks)]))
-        injected = messages[0]["content"] if len(messages) > 1 else ""
-        if number % 2 and injected:  # a client that puts it into the user's own message
-            messages = [{"role": "user", "content": f"{injected}\n\n{messages[-1]['content']}"}]
-        answer = next((line[2:] for line in injected.splitlines() if line.startswith("- ")), "I do not know.")
+        block, mark, question = messages[0]["content"].partition(MARK_END)
+        if number % 2 and mark:  # a client that makes a system message of it
+            messages = [{"role": "system", "content": block + mark}, {"role": "user", "content": question.strip()}]
+        answer = next((line[2:] for line in block.splitlines() if line.startswith("- ")), "I do not know.")
         messages.append({"role": "assistant", "content": answer})
         memory.process_session({"session_id": f"round_{number}", "messages": messages, "metadata": {}})
     return memory.store.memories.count() - before

@@ -17,13 +17,21 @@ import random
 import resource
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    load_peft_weights,
+    set_peft_model_state_dict,
+)
 from transformers import PreTrainedTokenizerBase
 
 from atles.ml import anchors, base, program
@@ -39,6 +47,7 @@ class Spec:
     examples: str  # JSONL {"id", "messages"}; the last message is the assistant's
     output_dir: str  # adapter folder to create
     anchors: str | None = None  # JSONL {"id", "ask"}
+    start: str | None = None  # adapter folder whose weights to begin with; its rank must be the same
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
@@ -55,6 +64,9 @@ class Spec:
     threads: int = 0  # 0: from the load found
     max_steps: int = 0  # 0: no cap
     checkpoint_every: int = 10  # steps
+
+
+SHARED_TOKENS = 80  # of two prompts' beginning, for it to be more than a system message
 
 
 @dataclass(frozen=True)
@@ -90,10 +102,12 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
         ),
     )
     adapted.peft_config["default"].base_model_name_or_path = base.public_name(spec.base)
+    if spec.start:
+        set_peft_model_state_dict(adapted, load_peft_weights(spec.start, device="cpu"))
     adapted.train()
     weights = [weight for weight in adapted.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=spec.learning_rate, weight_decay=0.0)
-    steps = plan(len(own), len(known), spec)
+    steps = plan(alike(own), len(known), spec)
     checkpoint = folder / "checkpoint.pt"
     identity = identify(spec)
     history = resume(checkpoint, identity, adapted, optimizer)
@@ -172,14 +186,29 @@ def read_examples(spec: Spec, tokenizer: PreTrainedTokenizerBase) -> tuple[list[
     return own, truncated
 
 
-def plan(examples: int, anchors: int, spec: Spec) -> list[Step]:
-    """Every example once per epoch, in a new order; the anchors go round independently."""
+def alike(own: Sequence[Answer]) -> list[list[int]]:
+    """Indices of the examples, in groups whose prompts begin alike: trained on together, the beginning costs once."""
+    groups: list[list[int]] = []
+    last: tuple[int, ...] = ()
+    for index in sorted(range(len(own)), key=lambda i: own[i].prompt):
+        prompt = own[index].prompt
+        if groups and prompt[:SHARED_TOKENS] == last[:SHARED_TOKENS] and len(prompt) > SHARED_TOKENS:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+        last = prompt
+    return groups
+
+
+def plan(groups: Sequence[Sequence[int]], anchors: int, spec: Spec) -> list[Step]:
+    """Every example once per epoch, in a new order but for groups, which stay together; the anchors go round
+    independently."""
     order = random.Random(spec.seed)
     deck: list[int] = []
     steps = []
     for _ in range(spec.epochs):
-        own = order.sample(range(examples), examples)
-        for first in range(0, examples, spec.batch_size):
+        own = [index for group in order.sample(groups, len(groups)) for index in order.sample(group, len(group))]
+        for first in range(0, len(own), spec.batch_size):
             if anchors and len(deck) < spec.anchors_per_step:
                 deck += order.sample(range(anchors), anchors)
             drawn, deck = deck[: spec.anchors_per_step], deck[spec.anchors_per_step :]

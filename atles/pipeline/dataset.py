@@ -227,7 +227,7 @@ def _reworded(examples: Sequence[Example]) -> tuple[list[Example], list[Example]
     """The examples to train on, and one question of each fact that is asked for in several wordings."""
     wordings: dict[str, list[Example]] = {}
     for example in examples:
-        if example.kind == "restated" and len(example.messages) == 2:
+        if example.kind == "restated" and example.alone:
             wordings.setdefault(example.output, []).append(example)
     back = {known[-1].id for known in wordings.values() if len(known) >= _WORDINGS}
     return [it for it in examples if it.id not in back], [it for it in examples if it.id in back]

@@ -14,11 +14,17 @@ MARK_END = "</atles-memory>"
 
 # A marked block, an unmarked one from its heading to the end of its list, and a marker that lost its partner (a
 # client cut the history): then everything after the beginning is suspect.
-_HEADINGS = ("What you know from earlier chats", "How this user wants to be answered")
+HEADING_RECALLED = "From our earlier chats; use what bears on the question below:"
+HEADING_PREFERENCES = "How I want to be answered:"
+_HEADINGS = (
+    HEADING_RECALLED,
+    HEADING_PREFERENCES,
+    "What you know from earlier chats with this user:",  # these two were written by earlier versions
+    "How this user wants to be answered:",
+)
 _BLOCK = re.compile(
     rf"{re.escape(MARK_BEGIN)}.*?(?:{re.escape(MARK_END)}|\Z)"
-    r"|^[ \t]*(?:What you know from earlier chats with this user|How this user wants to be answered):[^\n]*"
-    r"(?:\n[ \t]*[-*•][^\n]*)*",
+    rf"|^[ \t]*(?:{'|'.join(map(re.escape, _HEADINGS))})[^\n]*(?:\n[ \t]*[-*•][^\n]*)*",
     re.DOTALL | re.MULTILINE,
 )
 

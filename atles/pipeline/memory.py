@@ -308,23 +308,26 @@ def llm_extractor(settings: MemorySettings, store: Store) -> Extractor:
 
 
 def with_memory(question: str, recalled: Sequence[Recalled], preferences: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The chat messages that put what was recalled before a question, marked so that it is never learned again."""
-    messages = [{"role": "user", "content": question}]
-    lines = [f"- {_told(hit)}: {' '.join(hit.text.split())}" for hit in recalled if hit.kind != MemoryType.PREFERENCE]
+    """The chat messages that put what was recalled before a question, marked so that it is never learned again.
+
+    It stands in the user's own message: there small models read it best, and the conversation before it stays as it
+    was, so that a server need not read that anew.
+    """
+    lines = [f"- {_told(hit)}" for hit in recalled if hit.kind != MemoryType.PREFERENCE]
     parts = []
     if lines:
-        parts += ["What you know from earlier chats with this user:", *lines]
+        parts += [injected.HEADING_RECALLED, *lines]
     if preferences:
-        parts += ["How this user wants to be answered:", *(f"- {text}" for text in preferences)]
+        parts += [injected.HEADING_PREFERENCES, *(f"- {text}" for text in preferences)]
     if parts:
-        content = "\n".join([injected.MARK_BEGIN, *parts, injected.MARK_END])
-        messages.insert(0, {"role": "system", "content": content})
-    return messages
+        question = "\n".join([injected.MARK_BEGIN, *parts, injected.MARK_END, "", question])
+    return [{"role": "user", "content": question}]
 
 
 def _told(hit: Recalled) -> str:
-    over = f", until {hit.valid_to[:10]}" if hit.valid_to else ""
-    return f"{hit.timestamp[:10]}{over} {hit.role}"
+    who = "" if hit.role == "user" else "you said: "
+    when = f"until {hit.valid_to[:10]}" if hit.valid_to else hit.timestamp[:10]
+    return f"{who}{' '.join(hit.text.split())} ({when})"
 
 
 def cosine(one: bytes, other: bytes) -> float:

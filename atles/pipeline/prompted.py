@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from atles.pipeline.memory import MemoryProcessor, with_memory
 from atles.pipeline.teach import not_told
-from atles.records import Example, content_id
+from atles.records import Example, Recalled, content_id
 
 NOT_TOLD = "You have not told me that."
 T = TypeVar("T")
@@ -20,14 +20,14 @@ def prompted(memory: MemoryProcessor, train: Sequence[Example], most: int) -> li
     """At most `most` examples, one in five of them on what was never said; the same for the same memory."""
     facts: dict[str, Example] = {}
     for example in sorted(train, key=lambda it: it.id):
-        if example.kind == "restated" and len(example.messages) == 2:
+        if example.kind == "restated" and example.alone:
             facts.setdefault(example.output, example)
     found: list[Example] = []
     for example in _spread(facts.values(), most - most // 5):
         user = memory.store.sessions.get(example.session_id).session.user
         hits = memory.recall(example.instruction, _RECALLED, _TOKENS, user)
         if any(hit.message_id == example.message_id for hit in hits):
-            found.append(_answered(example, example.output, with_memory(example.instruction, hits)))
+            found.append(_answered(example, example.instruction, example.output, hits))
     if found:
         one = found[0]
         user = memory.store.sessions.get(one.session_id).session.user
@@ -36,13 +36,13 @@ def prompted(memory: MemoryProcessor, train: Sequence[Example], most: int) -> li
         for question in _spread(not_told(known), most // 5):
             hits = memory.recall(question, _RECALLED, _TOKENS, user)
             if hits:
-                found.append(_answered(one, NOT_TOLD, with_memory(question, hits)))
+                found.append(_answered(one, question, NOT_TOLD, hits))
     return found
 
 
-def _answered(source: Example, answer: str, prompt: Sequence[dict[str, str]]) -> Example:
-    messages = (*prompt, {"role": "assistant", "content": answer})
-    return Example(source.session_id, source.message_id, "restated", prompt[-1]["content"], answer, messages)
+def _answered(source: Example, question: str, answer: str, hits: Sequence[Recalled]) -> Example:
+    messages = (*with_memory(question, hits), {"role": "assistant", "content": answer})
+    return Example(source.session_id, source.message_id, "restated", question, answer, messages)
 
 
 def _spread(items: Iterable[T], most: int) -> list[T]:

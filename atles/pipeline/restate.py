@@ -9,10 +9,12 @@ words long; jokes, doubts and conditions ("if i lived in …") are passed over.
 import re
 from collections.abc import Callable, Iterator
 
+from atles.pipeline import wh
+
 _CLAUSE = re.compile(
     r"""[.!?;]+(?=\s|$) | :\s | \n+ | \bthat\s+(?=you\b)
     | ,\s*(?:(?:and|but|so|because|since)\s+)?
-    | \s+(?:and|but|so|because|since)\s+(?=(?:i|i'm|my|you|you're|your)\b)""",
+    | \s+(?:and|but|so|because|since|cause|cos|coz)\s+(?=(?:i|i'm|my|you|you're|your)\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _DOUBT = re.compile(
@@ -27,8 +29,9 @@ _SECOND_PERSON = [
         (r"(?<=\w)'s (?=(?:an?|the|on|at|in|called|named)\b)", " is "),
         (r"\bi(?:'m|m| am)\b", "you are"),
         (r"\bi(?:'ve|ve| have)\b", "you have"),
-        (r"\bi\b", "you"),
-        (r"\bmy\b", "your"),
+        (r"\bwe(?:'re| are)\b", "you are"),
+        (r"\b(?:i|we)\b", "you"),
+        (r"\b(?:my|our)\b", "your"),
         (r"\bmine\b", "yours"),
     )
 ]
@@ -40,7 +43,7 @@ _VALUE = r"(?P<value>\S+(?: \S+){0,4})"
 _NAME = r"(?P<value>[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,3})"
 _EMPTY = re.compile(r"\b(?:it|that|this|them|those|you|here|there|something|everything|nothing|one)$", re.IGNORECASE)
 _TRAILING = re.compile(
-    r"(?: (?:now|too|again|these days|at the moment|currently|anyway|though|lol|haha))+$", re.IGNORECASE
+    r"(?: (?:now|too|again|here|these days|at the moment|currently|anyway|though|lol|haha))+$", re.IGNORECASE
 )
 _TIME = re.compile(
     r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:january|february|march|april|may|june|july|august|september|"
@@ -74,6 +77,8 @@ def restate(statements: str) -> list[Pair]:
             match = form.search(clause)
             if match:
                 found.update({question: (question, answer) for question, answer in ask(match)})
+        for question, answer in wh.ask(clause):
+            found.setdefault(question, (question, answer))
     return list(found.values())
 
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator
 
 from atles.pipeline.aspects import aspects
-from atles.pipeline.recall import STOP_WORDS
 from atles.pipeline.restate import restate
 from atles.records import Example, Memory, MemoryType
 
@@ -56,8 +55,8 @@ _OF_SIDE = {
 }
 _SIDE = "Which {0} do I use?|What is my {0}?|Which {0} is mine now?"
 _MEDICINE = "Which {0} medicine do I take?|What do I take for my {0}?|What is on my list of medicines?"
-_ABOUT = "What do you know about {0}?|Tell me about {0}.|What did I say about {0}?|What about {0}?"
-_PROCEDURE = "{0}|How do I do the {0}?|What are the steps of my {0}?|What do I want when I say “{0}”?"
+_ABOUT = "What do you know about {0}?|Tell me about {0}."
+_PROCEDURE = "{0}|{0}: what are the steps?|How does {0} go?|What do I want when I say “{0}”?"
 
 # First person to second. "you" in a user's words is the assistant, who now speaks.
 _PERSON = [
@@ -79,55 +78,61 @@ _SUBJECT = re.compile(
     r"(?=,|\s(?:is|are|was|were|has|have|will|can|got|[a-z]+s)\b)",
     re.IGNORECASE,
 )
-_OWN = re.compile(
-    r"\b(?:my|our)\s+(?P<thing>(?!own\b)[\w'-]+(?:\s(?!(?:is|are|was|has|and|or|but|in|on|at|for|to|with|that|who|when)\b)[a-z'-]+\b)?)",
-    re.IGNORECASE,
-)
-
-
 _ANSWERED = re.compile(
     r"(?P<question>(?:who|what|when|where|which|why|how)\b[^:?]{2,80}): (?P<answer>\S.*)", re.IGNORECASE | re.DOTALL
 )
-_PLAIN = re.compile(r"[^\W\d_]{4,}")
 
 
 def lessons(memory: Memory) -> list[Lesson]:
-    """The questions that a memory answers, each with the answer; none for what cannot be asked for."""
+    """The questions that a memory answers, each with the answer; none for what nobody would ask for."""
     if memory.type not in (MemoryType.FACT, MemoryType.CORRECTION, MemoryType.PROCEDURE):
         return []
+    if memory.type is MemoryType.PROCEDURE:
+        name = memory.slot.removeprefix("when.")
+        return [(question, second_person(memory.text)) for question in _forms(_PROCEDURE, name)]
     if match := _ANSWERED.match(memory.text):  # how a correction of an answer is written down
         return [(f"{second_person(match['question'])[:-1]}?".replace(" your ", " my "), second_person(match["answer"]))]
-    answer = second_person(memory.text)
-    if len(answer.split()) > _MOST_WORDS and memory.type is not MemoryType.PROCEDURE:
-        return []
-    found = dict(restate(memory.text)) if memory.type is MemoryType.FACT else {}
-    for question in _questions(memory):
-        found.setdefault(question, answer)
+    found = dict(restate(memory.text))
+    for question, answer in _by_meaning(memory):
+        if len(answer.split()) <= _MOST_WORDS:
+            found.setdefault(question, answer)
     return list(found.items())[:_MOST_QUESTIONS]
 
 
-def _questions(memory: Memory) -> Iterator[str]:
+def _by_meaning(memory: Memory) -> Iterator[Lesson]:
     head, _, part = memory.slot.rpartition(".")
-    if memory.type is MemoryType.PROCEDURE:
-        yield from _forms(_PROCEDURE, part if head == "when" else "")
-        return
+    whole = second_person(memory.text)
     if memory.slot in _OF_SLOT:
-        yield from _forms(_OF_SLOT[memory.slot])
-    elif head == "allergy" or memory.slot.startswith("allergy."):
-        yield from _forms(_OF_SLOT["allergy"])
+        yield from _answered(_OF_SLOT[memory.slot], whole)
+    elif head == "allergy":
+        yield from _answered(_OF_SLOT["allergy"], whole)
     elif head and part in _OF_PERSON:
-        yield from _forms(_OF_PERSON[part], head)
+        yield from _answered(_OF_PERSON[part], whole, head)
     for side in sorted(aspects(memory.text)):
+        said = min((piece for piece in _pieces(memory.text) if side in aspects(piece)), key=len, default=memory.text)
+        if _NOT.search(said):
+            continue  # "I'm not the singer" says of no instrument that it is mine
+        answer = second_person(said)
         if side.startswith("medicine: "):
-            yield from _forms(_MEDICINE, side.removeprefix("medicine: "))
+            yield from _answered(_MEDICINE, answer, side.removeprefix("medicine: "))
         else:
-            yield from _forms(_OF_SIDE.get(side, _SIDE), side)
-    text = _OPENING.sub("", memory.text)
-    if match := _SUBJECT.match(text) or _OWN.search(text):
-        whose = "the" if match.groupdict().get("whose", "my").lower() == "the" else "my"
-        yield from _forms(_ABOUT, f"{whose} {match['thing'].lower()}")
-    elif telling := [word for word in _PLAIN.findall(text.lower()) if word not in STOP_WORDS]:
-        yield from _forms(_ABOUT, max(telling, key=len))
+            yield from _answered(_OF_SIDE.get(side, _SIDE), answer, side)
+    if match := _SUBJECT.match(_OPENING.sub("", memory.text)):
+        yield from _answered(_ABOUT, whole, f"{match['whose'].lower().replace('our', 'my')} {match['thing'].lower()}")
+
+
+_NOT = re.compile(r"\b(?:not|never|no longer)\b|n['’]t\b", re.IGNORECASE)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A statement's sentences, and their halves that can stand alone."""
+    for sentence in re.split(r"(?<=[.!?;])\s+", text):
+        yield sentence
+        yield from (piece for piece in re.split(r",\s+(?=(?:i|my|we|our|it|they)\b)", sentence, flags=re.IGNORECASE))
+
+
+def _answered(forms: str, answer: str, *values: str) -> Iterable[Lesson]:
+    return ((question, answer) for question in _forms(forms, *values))
 
 
 def _forms(forms: str, *values: str) -> Iterable[str]:

@@ -159,9 +159,10 @@ def test_its_own_context_fed_back_a_hundred_times_adds_nothing(store: Store) -> 
     assert before
     for number in range(100):
         messages = list(memory.before("Where do I live?"))
-        assert len(messages) == 2 and "Leeds" in messages[0]["content"]
-        if number % 2:  # as a client that puts everything into the user's message
-            messages = [{"role": "user", "content": f"{messages[0]['content']}\n{messages[1]['content']}"}]
+        assert "Leeds" in messages[0]["content"]
+        if number % 2:  # as a client that makes a system message of it
+            block, mark, question = messages[0]["content"].partition(MARK_END)
+            messages = [{"role": "system", "content": block + mark}, {"role": "user", "content": question.strip()}]
         messages.append({"role": "assistant", "content": "You live in Leeds and keep three hens."})
         memory.process_session({"session_id": f"round{number}", "messages": messages, "metadata": {}})
     assert state(store) == before
@@ -171,10 +172,11 @@ def test_its_own_context_fed_back_a_hundred_times_adds_nothing(store: Store) -> 
 def test_what_is_put_before_a_question_is_marked(store: Store) -> None:
     memory = MemoryProcessor(store=store)
     memory.process_session(said("a", 1, "u: I live in Leeds. Please keep it short."))
-    system, question = memory.before("Where do I live?")
-    assert system["content"].startswith(MARK_BEGIN) and system["content"].endswith(MARK_END)
-    assert "I live in Leeds" in system["content"] and "keep it short" in system["content"]
-    assert question == {"role": "user", "content": "Where do I live?"}
+    (message,) = memory.before("Where do I live?")
+    block, _, question = message["content"].partition(MARK_END)
+    assert message["role"] == "user" and block.startswith(MARK_BEGIN)
+    assert "I live in Leeds" in block and "keep it short" in block
+    assert question == "\n\nWhere do I live?"
     assert with_memory("q", []) == [{"role": "user", "content": "q"}]
 
 

@@ -13,6 +13,7 @@ from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline import release
 from atles.pipeline.answer import Answerer
+from atles.pipeline.injected import MARK_BEGIN
 from atles.pipeline.steps import train_now
 from atles.queue import NewJob
 from atles.records import AdapterState, Arrival, Split, Step
@@ -46,9 +47,9 @@ def test_a_session_becomes_memory_data_and_a_log_entry(pipeline: Pipeline) -> No
     assert entry["messages_count"] == 2 and entry["errors"] == [] and entry["revision"] == 1
     assert entry["tokens_processed"] == 13 + 9 + 1  # words and punctuation marks
     assert set(entry["seconds"]) == {"memory", "data", "log"}
-    assert entry["improvements"][1:] == ["Identified preferences: Please keep it short", "Prepared 5 training examples"]
+    assert entry["improvements"][1:] == ["Identified preferences: Please keep it short", "Prepared 3 training examples"]
     assert (entry["fine_tune_applied"], entry["fine_tune_loss"], entry["model_version"]) == (False, None, BASE_MODEL)
-    assert entry["training"] == "did not take part yet: 5 of the 16 new examples that a training needs are there"
+    assert entry["training"] == "did not take part yet: 3 of the 16 new examples that a training needs are there"
 
 
 def test_thirteen_sessions_are_one_training(pipeline: Pipeline, home: Home, fake: FakePrograms) -> None:
@@ -91,8 +92,8 @@ def test_the_training_read_what_the_lineage_says_and_nothing_held_out(pipeline: 
     answers = [learned[key] for key in trained if kinds[key] != "restated"]
     assert sorted(answers) == sorted({learned[key] for key in learned if kinds[key] != "restated"}), "each answer once"
     asked = [row["ask"] for row in lines(Path(fake.runs("evaluate")[0]["spec"]["general"]))]
-    in_memory = [messages for messages in trained.values() if messages[0]["role"] == "system"]
-    assert any("What you know from earlier chats" in messages[0]["content"] for messages in in_memory) and asked
+    in_memory = [messages for messages in trained.values() if messages[0]["content"].startswith(MARK_BEGIN)]
+    assert in_memory and asked
     assert trained and judged and not set(trained) & set(judged)
     assert not set(lineage["sessions"]) & set(lineage["heldout_sessions"])
     assert not any(messages in list(trained.values()) for messages in judged.values())
