@@ -21,7 +21,7 @@ from atles.config import Settings, load_settings
 from atles.errors import AtlesError, HomeLocked
 from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
-from atles.pipeline import journal, release, steps
+from atles.pipeline import jobs, journal, release, steps
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import open_memory
 from atles.pipeline.progress import ProgressNote
@@ -113,7 +113,7 @@ class LearningDaemon:
         if freed:
             log.info("taking up %d jobs that an earlier daemon left", freed)
         self._progress = ProgressNote(home, self._on_progress)
-        self._context = context = steps.Context(
+        self._context = context = jobs.Context(
             home, settings, self.store, self.queue, self.memory_processor, self.model_fine_tuner,
             self._progress, self._stop, self._started,
         )  # fmt: skip
@@ -121,10 +121,10 @@ class LearningDaemon:
         runners = steps.all_steps(context)
         self._workers = [
             Worker(lane, self.queue, self.store, runners, settings.queue, self._stop, self._wake)
-            for lane in (steps.LEARN, steps.TRAIN)
+            for lane in (jobs.LEARN, jobs.TRAIN)
         ]
         self.inbox = Inbox(
-            home, self.store, self.queue, steps.first_job,
+            home, self.store, self.queue, jobs.first_job,
             heldout_every=settings.train.heldout_every, settle_seconds=settings.daemon.settle_seconds,
             scrub=self.memory_processor.prepare, keep_raw=settings.scrub.keep_raw,
         )  # fmt: skip
@@ -139,7 +139,7 @@ class LearningDaemon:
 
     def _take(self, path: Path) -> None:
         if self.inbox.take(path):
-            self._wake(steps.LEARN)
+            self._wake(jobs.LEARN)
 
     def _keep_house(self) -> None:
         """Renews leases, closes abandoned sessions, keeps the statistics fresh."""
@@ -181,7 +181,7 @@ class LearningDaemon:
                     self._take(path)
                 except (AtlesError, OSError, sqlite3.Error) as error:
                     log.error("%s stays where it is, for the next start: %s", path.name, error)
-        while self.queue.next_due(steps.LEARN) is not None and time.monotonic() < deadline:
+        while self.queue.next_due(jobs.LEARN) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
         self._stop.set()
         for worker in self._workers:

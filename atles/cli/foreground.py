@@ -16,7 +16,7 @@ import click
 from atles.cli.command import FAILED, Command, Scope, queue_of
 from atles.daemon import LearningDaemon
 from atles.insights.status import owner, status
-from atles.pipeline.steps import at_once
+from atles.pipeline.jobs import at_once
 
 _LOOK_SECONDS = 0.5
 

@@ -11,7 +11,7 @@ from atles.cli.show import answer, count
 from atles.errors import AtlesError
 from atles.insights.status import owner
 from atles.pipeline.forget import Forgotten, forget_memories, forget_messages, forget_session
-from atles.pipeline.steps import forget_everywhere, made_again
+from atles.pipeline.jobs import forget_everywhere, made_again
 from atles.store import Store
 from atles.store.adapters import BASE
 

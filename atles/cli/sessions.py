@@ -15,7 +15,7 @@ from atles.errors import AtlesError
 from atles.insights.status import owner
 from atles.layout import Home
 from atles.pipeline.forget import is_forgotten
-from atles.pipeline.steps import first_job
+from atles.pipeline.jobs import first_job
 from atles.queue import Queue
 from atles.records import Split, Step
 

@@ -10,7 +10,7 @@ from atles.cli.command import Command, Scope, queue_of
 from atles.cli.show import answer
 from atles.insights.status import owner
 from atles.pipeline import schedule
-from atles.pipeline.steps import train_now
+from atles.pipeline.jobs import train_now
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

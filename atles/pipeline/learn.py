@@ -32,6 +32,7 @@ class Learned:
     ended: int = 0
     taken_back: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    ended_in: set[str] = field(default_factory=set)  # sessions that said what holds no more
 
 
 def learn(store: Store, stored: StoredSession, claims: Sequence[Claim], extractor: str) -> Learned:
@@ -88,6 +89,7 @@ def _learn(
     for old, how in decision.ends:
         store.memories.end(old.id, at, memory.id, how)
         learned.ended += 1
+        learned.ended_in |= {source["session_id"] for source in store.memories.sources(old)}
 
 
 def related(store: Store, user: int, claim: Claim) -> list[Memory]:

@@ -115,6 +115,7 @@ class MemoryProcessor:
             "memories": len(learned.created),
             "confirmed": learned.confirmed,
             "ended": learned.ended,
+            "ended_in": sorted(learned.ended_in),
             "taken_back": learned.taken_back,
             "refused": refused,
             "forgotten": sum(it.messages for it in forgotten),

@@ -11,7 +11,7 @@ import pytest
 from atles.capture.inbox import Inbox
 from atles.config import GateSettings, QueueSettings, Settings
 from atles.layout import Home
-from atles.pipeline import steps
+from atles.pipeline import jobs, steps
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.worker import WakeUp, Worker
@@ -43,17 +43,17 @@ class Pipeline:
         self.queue.release_others()
         self.memory = MemoryProcessor(store=self.store, settings=settings)
         self.tuner = ModelFineTuner(home=home, settings=settings)
-        self.context = steps.Context(
+        self.context = jobs.Context(
             home, settings, self.store, self.queue, self.memory, self.tuner, lambda event: None, self.stop,
             time.monotonic(), at_once=True,
         )  # fmt: skip
         self.steps = steps.all_steps(self.context)
         self.workers = [
             Worker(lane, self.queue, self.store, self.steps, settings.queue, self.stop, WakeUp())
-            for lane in (steps.LEARN, steps.TRAIN)
+            for lane in (jobs.LEARN, jobs.TRAIN)
         ]
         self.inbox = Inbox(
-            home, self.store, self.queue, steps.first_job,
+            home, self.store, self.queue, jobs.first_job,
             heldout_every=settings.train.heldout_every, settle_seconds=10, scrub=self.memory.prepare,
             clock=lambda: self.now,
         )  # fmt: skip
@@ -63,7 +63,7 @@ class Pipeline:
 
     def work_off(self) -> None:
         """Do all that is to do, waiting included."""
-        while dues := [due for lane in (steps.LEARN, steps.TRAIN) if (due := self.queue.next_due(lane)) is not None]:
+        while dues := [due for lane in (jobs.LEARN, jobs.TRAIN) if (due := self.queue.next_due(lane)) is not None]:
             self.now = max(self.now, min(dues) + 0.001)
             for worker in self.workers:
                 while worker.run_one():

@@ -14,7 +14,7 @@ from atles.layout import Home
 from atles.pipeline import release
 from atles.pipeline.answer import Answerer
 from atles.pipeline.injected import MARK_BEGIN
-from atles.pipeline.steps import train_now
+from atles.pipeline.jobs import train_now
 from atles.queue import NewJob
 from atles.records import AdapterState, Arrival, Split, Step
 from tests.fakes import FakePrograms
@@ -189,6 +189,19 @@ def test_a_session_that_grew_brings_only_its_new_examples(pipeline: Pipeline, ho
     assert len(pipeline.store.memories.sessions()) == 13
     (file,) = home.training_data.glob("training_session_001_*.jsonl")
     assert len(lines(file)) == 3, "one file per session: it holds what the shorter one held"
+
+
+def test_what_holds_no_more_is_no_longer_taught(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(document("a", "u: I live in Leeds and I keep hens.", "a: Nice."))
+    pipeline.work_off()
+    taught = lambda: {it.output for it in pipeline.store.examples.of_split(Split.TRAIN) if it.kind == "restated"}  # noqa: E731
+    assert taught() == {"You live in Leeds.", "You keep hens."}
+    pipeline.arrive(document("b", "u: We moved to Bath, so I live in Bath now.", "a: Congratulations."))
+    pipeline.work_off()
+    assert "You live in Leeds." not in taught() and {"You moved to Bath.", "You keep hens."} <= taught()
+    (file,) = home.training_data.glob("training_a_*.jsonl")
+    assert "Leeds." not in {line["output"] for line in lines(file)}
+    assert [entry["revision"] for entry in pipeline.store.logs.of_session("a")] == [1], "it is logged once"
 
 
 def test_the_same_session_again_is_not_learned_again(pipeline: Pipeline, home: Home) -> None:

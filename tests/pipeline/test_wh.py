@@ -27,7 +27,8 @@ def test_what_is_asked(statement: str, questions: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["you are going to Rome", "you think it rains", "you scroll up otherwise", "she keeps hens", "the key is rotated", ""]
+    "statement", ["you are going to Rome", "you think it rains", "you scroll up otherwise", "she keeps hens",
+                  "the key is rotated", ""]
 )  # fmt: skip
 def test_what_cannot_be_asked(statement: str) -> None:
     assert list(ask(statement)) == []

@@ -1,0 +1,78 @@
+"""The jobs that steps and commands put into the queue, and what every step works with."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from threading import Event
+
+from atles.config import Settings
+from atles.layout import Home
+from atles.pipeline import release
+from atles.pipeline.finetune import ModelFineTuner, Progress
+from atles.pipeline.forget import forget_files
+from atles.pipeline.memory import MemoryProcessor
+from atles.queue import NewJob, Queue
+from atles.records import Step
+from atles.store import Store
+from atles.store.sessions import StoredSession
+
+LEARN, TRAIN = "learn", "train"  # lanes
+PUBLISH, EMBED = "publish", "embed"
+BURST_SECONDS = 2.0  # sessions that arrive together are trained together; a log waits this long to see
+
+
+def first_job(session_id: str, revision: int) -> NewJob:
+    """The job that begins a stored session's way through the pipeline."""
+    return session_job(Step.MEMORY, session_id, revision)
+
+
+def forget_everywhere(home: Home, store: Store, sessions: Sequence[str]) -> list[str]:
+    """After something of these sessions was forgotten in the store: take it out of files and adapters. The adapters
+    that were retired. Raises OSError."""
+    forget_files(home, store, sessions)
+    retired = release.retire(store, sessions)
+    release.sweep(store, home)
+    return retired
+
+
+def data_job(stored: StoredSession) -> NewJob:
+    """The job that makes a session's examples and files again, after something of it was forgotten."""
+    return session_job(Step.DATA, stored.session.session_id, stored.revision)
+
+
+def made_again(store: Store, sessions: Iterable[str], retired: Sequence[str]) -> list[NewJob]:
+    """The jobs after something of these sessions was forgotten: their data, and an adapter in the place of those that
+    were retired for it."""
+    jobs = [data_job(store.sessions.get(name)) for name in sessions]
+    return jobs + [NewJob(Step.TRAIN, "rebuild", TRAIN, {"rebuild": True}, BURST_SECONDS)] * bool(retired)
+
+
+def at_once() -> NewJob:
+    """In the place of a training that was put off: one that is not, if there is enough to train on."""
+    return NewJob(Step.TRAIN, "at once", TRAIN, {"now": True})
+
+
+def train_now() -> NewJob:
+    """A training that waits for nothing: neither for more examples nor for a better hour."""
+    return NewJob(Step.TRAIN, "now", TRAIN, {"now": True, "rebuild": True})
+
+
+def session_job(step: Step, session_id: str, revision: int, delay: float = 0.0) -> NewJob:
+    payload = {"session_id": session_id, "revision": revision}
+    return NewJob(step, f"{step}:{session_id}#{revision}", LEARN, payload, delay)
+
+
+@dataclass
+class Context:
+    """What every step works with."""
+
+    home: Home
+    settings: Settings
+    store: Store
+    queue: Queue
+    memory: MemoryProcessor
+    tuner: ModelFineTuner
+    progress: Progress
+    stop: Event
+    started: float  # time.monotonic() of the daemon's start
+    at_once: bool = False  # somebody waits: no training is put off
+    put_off: str = ""  # why the next training waits; no log waits for that
