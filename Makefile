@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
 
-.PHONY: setup demo test test-fast lint bench docs clean help
+.PHONY: setup demo test test-fast lint bench bench-learn docs clean help
 
 help:                 ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ lint: $(VENV)/.dev    ## ruff, pyright, import-linter
 
 bench: $(VENV)/.dev   ## the figures of README and docs, as tables and JSON
 	$(BIN)/python -m bench
+
+bench-learn: $(VENV)/.dev ## what a model knows, keeps and leaks after learning from invented people (hours; resumable)
+	$(BIN)/python -m bench learn
 
 docs: $(VENV)/.dev    ## regenerate docs/cli.md
 	$(BIN)/python -m atles.cli.reference > docs/cli.md

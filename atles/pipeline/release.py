@@ -54,10 +54,14 @@ def evaluate(
     }
     folder = home.work / f"gate-{candidate.name}-{active or 'base'}"
     result = programs.run("evaluate", spec, folder, on_progress=on_progress, stop=stop)
-    models = result["models"]
-    told = (data / "train.jsonl").read_text("utf-8")
+    return scores((data / "train.jsonl").read_text("utf-8"), result), result
+
+
+def scores(told: str, report: Mapping[str, Any]) -> EvalReport:
+    """What the gate judges by, from the evaluator's report; `told` is the text that the candidate was trained on."""
+    models = report["models"]
     score = {name: _score(model, leaks(told, models["base"], model)) for name, model in models.items()}
-    return EvalReport(score["base"], score.get("active"), score["candidate"], result["seconds"]), result
+    return EvalReport(score["base"], score.get("active"), score["candidate"], report["seconds"])
 
 
 def _score(model: Mapping[str, Any], leaked: Sequence[str]) -> Score:

@@ -14,6 +14,7 @@ from atles.pipeline.dataset import build_examples
 from atles.queue.leases import LeaseQueue
 from atles.records import AdapterState, Session
 from atles.store import Store
+from atles.store.adapters import BASE
 from tests.fakes import FakePrograms
 from tests.fakes.process import DaemonProcess, gone, idle, until
 from tests.samples import chat, drop
@@ -72,6 +73,18 @@ def learned_once(home: Home, sessions: list[dict[str, Any]], trainings: int | No
     assert len(left) <= 1, "at most the file that a kill interrupted"
 
 
+def what_serves_is_whole(home: Home) -> None:
+    """The base, or an adapter that was judged, with every file."""
+    store = Store(home.database)
+    _, active = store.adapters.active()
+    if active != BASE:
+        assert store.adapters.get(active).state is AdapterState.PROMOTED
+        assert {"adapter_config.json", "adapter_model.safetensors", "report.json", "lineage.json"} <= {
+            file.name for file in home.adapter(active).iterdir()
+        }
+    store.close()
+
+
 @pytest.mark.parametrize("where", ["begin", "end"])
 @pytest.mark.parametrize("step", ["memory", "data", "train", "gate", "log", "publish"])
 def test_killed_inside_a_step(home: Home, fake: FakePrograms, step: str, where: str) -> None:
@@ -81,6 +94,7 @@ def test_killed_inside_a_step(home: Home, fake: FakePrograms, step: str, where: 
     with DaemonProcess(home, fake) as daemon:
         until((fake.control / "paused").exists, f"the {step} step begins")
         daemon.kill()
+    what_serves_is_whole(home)
     run_to_the_end(home, fake)
     learned_once(home, SESSIONS)
     if step in ("train", "gate"):

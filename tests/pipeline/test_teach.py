@@ -8,8 +8,8 @@ from atles.records import Memory, MemoryType
 
 def memory(text: str, kind: MemoryType = MemoryType.FACT, slot: str = "") -> Memory:
     return Memory(
-        "m", kind, text, "user", 0.9, slot, "", "2026-01-01", None, "", "", 1, False, False, "rules", "2026-01-01", None,
-        0,
+        "m", kind, text, "user", 0.9, slot, "", "2026-01-01", None, "", "", 1, False, False, "rules", "2026-01-01",
+        None, 0,
     )  # fmt: skip
 
 
