@@ -79,6 +79,7 @@ class TrainSettings:
     on_battery: bool = _setting(False, "train while the machine runs on its battery, too")
     minutes_per_day: float = _setting(0.0, "begin no training once so many were spent in a day; 0: no limit")
     heldout_every: int = _setting(5, "every n-th session is never trained on; it checks the adapter")
+    practice: bool = _setting(True, "once per base, practise to answer from memory; large models can do that already")
     prompted: int = _setting(24, "examples with memory in the prompt that a training adds, at most")
     lora_rank: int = _setting(16, "rank of the LoRA matrices")
     lora_alpha: int = _setting(32, "LoRA scale; the update is multiplied by alpha / rank")

@@ -72,12 +72,13 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
         programs.run(
             "train", {**spec, **recipe, "examples": told[name], "output_dir": adapters[name]}, folder / f"train-{name}"
         )
+    other_words = {ask: FACTS[fact] for ask, fact in OTHER_WORDS.items()}
     report = programs.run(
         "evaluate",
         {
             **spec,
             "adapters": adapters,
-            "heldout": jsonl(folder / "heldout.jsonl", examples({ask: FACTS[fact] for ask, fact in OTHER_WORDS.items()})),
+            "heldout": jsonl(folder / "heldout.jsonl", examples(other_words)),
             "general": jsonl(folder / "general.jsonl", rows(prompts("general"))[:60]),
             "leading": str(prompts("leading")),
             "neutral": 12,

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 MINUTES = 20  # of patience, for a machine that is busy with something else
 SETTINGS = {
-    "train.max_load": 0, "train.max_steps": 8,
+    "train.max_load": 0, "train.max_steps": 8, "train.practice": True,
     "train.batch_size": 4, "train.anchors_per_step": 0, "train.max_length": 128,
     "gate.max_tokens": 6, "model.max_tokens": 12,
 }  # fmt: skip

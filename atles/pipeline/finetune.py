@@ -16,6 +16,7 @@ from atles.config import ModelSettings, Settings, load_settings
 from atles.errors import AtlesError
 from atles.layout import Home, file_name
 from atles.pipeline.dataset import build_examples, write_session_files
+from atles.pipeline.practice import exercises
 from atles.records import Example, Session, TrainReport, content_id
 
 Progress = Callable[[Mapping[str, Any]], None]
@@ -102,15 +103,16 @@ class ModelFineTuner:
         # Named by content: a training of the same name on other examples is not the one that was interrupted.
         data = folder / f"examples-{content_id(examples)}.jsonl"
         data.write_text("".join(json.dumps(example) + "\n" for example in examples), "utf-8")
-        spec = {
-            **model_spec(self.settings.model, self.home),
-            **recipe,
-            "base": self.model_name,
-            "examples": str(data.resolve()),
-            "anchors": str(prompts("anchors")),
-            "output_dir": str((self.home.adapters / name).resolve()),
-        }
         with FileLock(self.home.work / "training.lock"):
+            spec = {
+                **model_spec(self.settings.model, self.home),
+                **recipe,
+                "base": self.model_name,
+                "examples": str(data.resolve()),
+                "anchors": str(prompts("anchors")),
+                "start": self._practised(recipe, on_progress, stop) if train.practice else None,
+                "output_dir": str((self.home.adapters / name).resolve()),
+            }
             result = programs.run("train", spec, folder, on_progress=on_progress, stop=stop)
         return TrainReport(
             adapter=name,
@@ -130,6 +132,34 @@ class ModelFineTuner:
             details={key: value for key, value in result.items() if key not in ("losses",)},
         )
 
+    def _practised(self, recipe: Mapping[str, Any], on_progress: Progress, stop: Event | None) -> str:
+        """An adapter that has practised to answer from memory in the prompt; made once per base. Its folder."""
+        spec = {
+            **model_spec(self.settings.model, self.home),
+            **recipe,
+            "base": self.model_name,
+            "anchors": str(prompts("anchors")),
+            **_PRACTICE,
+        }
+        rows = "".join(json.dumps(row) + "\n" for row in exercises())
+        name = content_id(self.model_name, {key: recipe[key] for key in sorted(recipe)}, _PRACTICE, rows)
+        folder = Path(spec["models_dir"]) / "practised" / name
+        if not folder.exists():
+            work = self.home.work / f"practice-{name}"
+            work.mkdir(parents=True, exist_ok=True)
+            (work / "exercises.jsonl").write_text(rows, "utf-8")
+            spec |= {"examples": str((work / "exercises.jsonl").resolve()), "output_dir": str(folder)}
+            folder.parent.mkdir(parents=True, exist_ok=True)
+
+            def practising(event: Mapping[str, Any]) -> None:
+                on_progress({**event, "phase": "practice"} if event.get("phase") == "train" else event)
+
+            programs.run("train", spec, work, on_progress=practising, stop=stop)
+        return str(folder)
+
+
+# One pass over the exercises, all questions on the same notes in one step: the notes are then computed once.
+_PRACTICE = {"epochs": 1, "batch_size": 12, "learning_rate": 1e-3, "anchors_per_step": 4, "max_length": 1024}
 
 # The settings of [train] that are the trainer's; the others say when to train.
 _RECIPE = frozenset(

@@ -1,7 +1,7 @@
 """Exercises in answering from memory: invented people's notes as `with_memory` puts them, questions, and answers.
 
-A small base model hardly reads what is put before a question. It practises that once, on these, and each of its adapters
-begins from there. Nothing in them is about a user.
+A small base model hardly reads what is put before a question. It practises that once, on these, and each of its
+adapters begins from there. Nothing in them is about a user.
 """
 
 import json

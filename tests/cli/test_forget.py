@@ -23,9 +23,9 @@ TOLD = [
 
 @pytest.fixture
 def trained(root: Path, call: Call, fake: FakePrograms) -> Home:
-    """Fourteen sessions, of which one speaks of Odette, and an adapter that saw all of them."""
+    """Twenty sessions, of which one speaks of Odette, and an adapter that saw all of them."""
     home = Home(root).create()
-    for number in range(14):
+    for number in range(20):
         lines = TOLD[0] if number == 6 else (f"{TOLD[1][0]} And {number}?", f"{TOLD[1][1]} Or {number}.")
         drop(home, document(f"s{number:02}", *lines))
     call(*FEW, "drain")

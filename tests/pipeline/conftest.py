@@ -22,7 +22,9 @@ from tests.fakes import FakePrograms
 from tests.samples import drop
 
 SETTINGS = Settings(
-    queue=QueueSettings(max_attempts=3, backoff_seconds=2.0), gate=GateSettings(min_heldout=2), train=Settings().train
+    queue=QueueSettings(max_attempts=3, backoff_seconds=2.0),
+    gate=GateSettings(min_heldout=2),
+    train=replace(Settings().train, practice=False),
 )
 
 
