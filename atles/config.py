@@ -80,15 +80,18 @@ class TrainSettings:
     minutes_per_day: float = _setting(0.0, "begin no training once so many were spent in a day; 0: no limit")
     heldout_every: int = _setting(5, "every n-th session is never trained on; it checks the adapter")
     practice: bool = _setting(True, "once per base, practise to answer from memory; large models can do that already")
-    prompted: int = _setting(24, "examples with memory in the prompt that a training adds, at most")
+    max_exchanges: int = _setting(12, "answers as they were given that a training takes, at most; half of them newest")
+    max_taught: int = _setting(240, "questions on what was remembered that a training takes, at most")
+    prompted: int = _setting(40, "examples with memory in the prompt that a training adds, at most")
     lora_rank: int = _setting(16, "rank of the LoRA matrices")
     lora_alpha: int = _setting(32, "LoRA scale; the update is multiplied by alpha / rank")
     learning_rate: float = _setting(1e-3, "peak learning rate of AdamW")
-    epochs: int = _setting(3, "passes over the examples")
-    batch_size: int = _setting(4, "examples per step")
-    anchors_per_step: int = _setting(6, "general prompts per step on which the model is held to its base")
+    epochs: int = _setting(2, "passes over the examples")
+    repeat: int = _setting(4, "how often one pass shows a short example; longer ones less often")
+    batch_size: int = _setting(8, "examples per step")
+    anchors_per_step: int = _setting(12, "general prompts per step on which the model is held to its base")
     anchor_weight: float = _setting(8.0, "weight of that term in the loss")
-    max_length: int = _setting(256, "longest training sequence, in tokens")
+    max_length: int = _setting(512, "longest training sequence, in tokens")
     max_steps: int = _setting(0, "stop after this many steps; 0: no cap")
     seed: int = _setting(0, "seed of shuffling and of the LoRA initialisation")
 
@@ -96,6 +99,7 @@ class TrainSettings:
 @dataclass(frozen=True)
 class GateSettings:
     min_heldout: int = _setting(6, "held-out examples needed to judge at all")
+    max_heldout: int = _setting(60, "held-out examples that it judges by, at most")
     min_gain: float = _setting(0.01, "relative fall of the loss that counts as learning, beyond chance")
     keep_margin: float = _setting(0.10, "share of the base's right general answers that may be lost, beyond chance")
     max_drift: float = _setting(0.25, "how far it may be from the base on neutral prompts (KL, nats a token)")
@@ -145,6 +149,10 @@ _RULES = (
     ("train.min_new_examples", lambda v: v >= 1, "must be at least 1"),
     ("train.heldout_every", lambda v: v >= 2, "must be at least 2: the gate needs sessions of both kinds"),
     ("train.prompted", lambda v: v >= 0, "must not be negative"),
+    ("train.max_exchanges", lambda v: v >= 0, "must not be negative"),
+    ("train.max_taught", lambda v: v >= 0, "must not be negative"),
+    ("train.repeat", lambda v: v >= 1, "must be at least 1"),
+    ("gate.max_heldout", lambda v: v >= 1, "must be at least 1"),
     ("train.lora_rank", lambda v: v >= 1, "must be at least 1"),
     ("train.lora_alpha", lambda v: v >= 1, "must be at least 1"),
     ("train.learning_rate", lambda v: v > 0, "must be above 0"),

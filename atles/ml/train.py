@@ -48,11 +48,13 @@ class Spec:
     output_dir: str  # adapter folder to create
     anchors: str | None = None  # JSONL {"id", "ask"}
     start: str | None = None  # adapter folder whose weights to begin with; its rank must be the same
+    rehearse: str | None = None  # JSONL like `examples`, mixed in: what `start` knows and is to keep
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
     learning_rate: float = 1e-3
     epochs: int = 3
+    repeat: int = 4  # how often an epoch shows a short example; the longer, the less often, so that each costs alike
     batch_size: int = 4  # own examples a step
     anchors_per_step: int = 6
     anchor_weight: float = 8.0
@@ -66,6 +68,7 @@ class Spec:
     checkpoint_every: int = 10  # steps
 
 
+SHORT_TOKENS = 40  # question and answer of an example that is shown as often as any
 SHARED_TOKENS = 80  # of two prompts' beginning, for it to be more than a system message
 
 
@@ -84,7 +87,8 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     torch.manual_seed(spec.seed)
     models_dir = Path(spec.models_dir)
     model, tokenizer = base.load(spec.base, models_dir, spec.precision, spec.device)
-    own, truncated = read_examples(spec, tokenizer)
+    own, truncated = read_examples(spec, spec.examples, tokenizer)
+    rehearsed, _ = read_examples(spec, spec.rehearse, tokenizer) if spec.rehearse else ([], 0)
     asks = [row["ask"] for row in program.read_jsonl(spec.anchors)] if spec.anchors and spec.anchors_per_step else []
     known = anchors.load_or_make(
         model, tokenizer, asks, models_dir, base.fingerprint(base.folder(spec.base, models_dir))
@@ -107,7 +111,9 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     adapted.train()
     weights = [weight for weight in adapted.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=spec.learning_rate, weight_decay=0.0)
-    steps = plan(alike(own), len(known), spec)
+    groups = repeated(own, spec.repeat) + [[len(own) + index for index in group] for group in alike(rehearsed)]
+    steps = plan(groups, len(known), spec)
+    seen = own + rehearsed
     checkpoint = folder / "checkpoint.pt"
     identity = identify(spec)
     history = resume(checkpoint, identity, adapted, optimizer)
@@ -116,8 +122,8 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     for number, step in enumerate(steps[first:], first + 1):
         for group in optimizer.param_groups:
             group["lr"] = spec.learning_rate * schedule(number, len(steps))
-        own_loss, anchor_loss, seen = one_step(
-            adapted, [own[i] for i in step.own], [known[i] for i in step.anchors], spec
+        own_loss, anchor_loss, computed = one_step(
+            adapted, [seen[i] for i in step.own], [known[i] for i in step.anchors], spec
         )
         if not math.isfinite(own_loss + anchor_loss):
             raise program.NanLoss(
@@ -126,7 +132,7 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        tokens += seen
+        tokens += computed
         loss = own_loss + spec.anchor_weight * anchor_loss
         history.append(
             {"step": number, "loss": round(loss, 4), "own": round(own_loss, 4), "anchor": round(anchor_loss, 4)}
@@ -170,10 +176,10 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def read_examples(spec: Spec, tokenizer: PreTrainedTokenizerBase) -> tuple[list[Answer], int]:
+def read_examples(spec: Spec, path: str, tokenizer: PreTrainedTokenizerBase) -> tuple[list[Answer], int]:
     """The examples as token ids, and how many answers had to be cut."""
     own, truncated = [], 0
-    for row in program.read_jsonl(spec.examples):
+    for row in program.read_jsonl(path):
         messages = row.get("messages") or []
         if not messages or messages[-1].get("role") != "assistant" or not messages[-1].get("content"):
             raise program.BadData(f"example {row.get('id')!r} does not end with an assistant's answer")
@@ -182,8 +188,21 @@ def read_examples(spec: Spec, tokenizer: PreTrainedTokenizerBase) -> tuple[list[
         answer = answer[: spec.max_length - 1]  # one token of prompt stays: something has to predict the first one
         own.append(Answer(tuple(prompt[len(answer) - spec.max_length :]), tuple(answer)))
     if not own:
-        raise program.BadData(f"{spec.examples} holds no examples")
+        raise program.BadData(f"{path} holds no examples")
     return own, truncated
+
+
+def repeated(own: Sequence[Answer], times: int) -> list[list[int]]:
+    """Indices of the examples, in groups as `alike` makes them, short ones several times."""
+    first, last = min(answer.prompt for answer in own), max(answer.prompt for answer in own)
+    alike_so_far = (place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    shared = next(alike_so_far, len(first))  # by all: the system message, which costs nothing
+
+    def often(index: int) -> int:
+        return max(1, min(times, round(times * SHORT_TOKENS / max(1, len(own[index]) - shared))))
+
+    groups = alike(own)
+    return groups + [group for group in groups if len(group) == 1 for _ in range(often(group[0]) - 1)]
 
 
 def alike(own: Sequence[Answer]) -> list[list[int]]:
@@ -253,7 +272,7 @@ def one_step(model: PeftModel, own: list[Answer], known: list[anchors.Anchor], s
 def identify(spec: Spec) -> str:
     """Names the training: the spec and the files' content, without what only changes its speed or place."""
     fields = dataclasses.asdict(spec) | {"threads": 0, "output_dir": "", "checkpoint_every": 0}
-    for name in ("examples", "anchors"):
+    for name in ("examples", "anchors", "rehearse"):
         fields[name] = hashlib.sha256(Path(fields[name]).read_bytes()).hexdigest() if fields[name] else None
     return base.content_key(fields)
 

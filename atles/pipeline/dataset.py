@@ -155,7 +155,18 @@ def write_session_files(session: Session, examples: Sequence[Example], seed_file
     _write_jsonl(chat_file, ({"messages": example.messages} for example in examples))
 
 
-def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example]) -> Dataset:
+@dataclass(frozen=True)
+class Limits:
+    """Of a dataset: answers as they were given, questions on what was taught, and held-out answers; at most."""
+
+    exchanges: int
+    taught: int
+    heldout: int
+
+
+def snapshot(
+    folder: Path, train: Sequence[Example], heldout: Sequence[Example], limits: Limits = Limits(10_000, 10_000, 10_000)
+) -> Dataset:
     """Write an immutable dataset: `train.jsonl`, `heldout.jsonl`, `reworded.jsonl`, and last `manifest.json`, which
     makes it complete.
 
@@ -167,9 +178,12 @@ def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example])
     """
     # Of sessions never trained on, what people really said is asked for, not our templates.
     train, heldout = _once_each(train), _once_each([example for example in heldout if example.kind != "restated"])
-    train, reworded = _reworded(train)
-    taught = {(example.instruction, example.output) for example in train}
-    heldout = [example for example in heldout if (example.instruction, example.output) not in taught]
+    taught = reservoir([example for example in train if example.kind == "restated"], limits.taught)
+    said = reservoir([example for example in train if example.kind != "restated"], limits.exchanges)
+    train, reworded = _reworded([*said, *taught])
+    known = {(example.instruction, example.output) for example in train}
+    heldout = [example for example in heldout if (example.instruction, example.output) not in known]
+    heldout = reservoir(heldout, limits.heldout)
     dataset_id = content_id(*(sorted(example.id for example in part) for part in (train, heldout, reworded)))
     path = folder / dataset_id
     dataset = Dataset(
@@ -202,6 +216,18 @@ def snapshot(folder: Path, train: Sequence[Example], heldout: Sequence[Example])
             ),
         )
     return dataset
+
+
+def reservoir(examples: Sequence[Example], most: int) -> list[Example]:
+    """At most so many, in their order: half are the newest, half are drawn from all before them, so that the cost of a
+    training does not grow with the years and what was learned early is still rehearsed. The draw is by content
+    (bottom-k sampling): the same of the same examples, and nearly the same of a few more.
+    """
+    if len(examples) <= most:
+        return list(examples)
+    older, newest = examples[: len(examples) - (most + 1) // 2], examples[len(examples) - (most + 1) // 2 :]
+    drawn = {example.id for example in sorted(older, key=lambda it: it.id)[: most - len(newest)]}
+    return [it for it in older if it.id in drawn] + list(newest)
 
 
 def _once_each(examples: Sequence[Example]) -> list[Example]:

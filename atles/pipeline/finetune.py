@@ -110,7 +110,7 @@ class ModelFineTuner:
                 "base": self.model_name,
                 "examples": str(data.resolve()),
                 "anchors": str(prompts("anchors")),
-                "start": self._practised(recipe, on_progress, stop) if train.practice else None,
+                **(self._practice(recipe, folder, on_progress, stop) if train.practice else {}),
                 "output_dir": str((self.home.adapters / name).resolve()),
             }
             result = programs.run("train", spec, folder, on_progress=on_progress, stop=stop)
@@ -132,8 +132,16 @@ class ModelFineTuner:
             details={key: value for key, value in result.items() if key not in ("losses",)},
         )
 
+    def _practice(
+        self, recipe: Mapping[str, Any], folder: Path, on_progress: Progress, stop: Event | None
+    ) -> dict[str, str]:
+        """Where to begin: an adapter that has practised to answer from memory in the prompt, made once per base; and
+        some of the exercises, so that it keeps that."""
+        some = folder / "rehearse.jsonl"
+        some.write_text("".join(json.dumps(row) + "\n" for row in exercises(_REHEARSED)), "utf-8")
+        return {"start": self._practised(recipe, on_progress, stop), "rehearse": str(some.resolve())}
+
     def _practised(self, recipe: Mapping[str, Any], on_progress: Progress, stop: Event | None) -> str:
-        """An adapter that has practised to answer from memory in the prompt; made once per base. Its folder."""
         spec = {
             **model_spec(self.settings.model, self.home),
             **recipe,
@@ -159,11 +167,14 @@ class ModelFineTuner:
 
 
 # One pass over the exercises, all questions on the same notes in one step: the notes are then computed once.
-_PRACTICE = {"epochs": 1, "batch_size": 12, "learning_rate": 1e-3, "anchors_per_step": 4, "max_length": 1024}
+_PRACTICE = {
+    "epochs": 1, "batch_size": 12, "repeat": 1, "learning_rate": 1e-3, "anchors_per_step": 16, "max_length": 1024,
+}  # fmt: skip
+_REHEARSED = 16  # exercises of notes, each with its questions, once an epoch
 
 # The settings of [train] that are the trainer's; the others say when to train.
 _RECIPE = frozenset(
-    """lora_rank lora_alpha learning_rate epochs batch_size anchors_per_step anchor_weight max_length max_steps
+    """lora_rank lora_alpha learning_rate epochs repeat batch_size anchors_per_step anchor_weight max_length max_steps
     seed""".split()
 )
 

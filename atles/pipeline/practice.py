@@ -15,12 +15,15 @@ from atles.records import Recalled
 _SEED = 0
 
 
-def exercises() -> list[dict[str, Any]]:
-    """Conversations as `{"id", "messages"}`, the questions on the same notes one after another; always the same."""
+def exercises(most: int | None = None) -> list[dict[str, Any]]:
+    """Conversations as `{"id", "messages"}`, the questions on the same notes one after another; always the same.
+
+    `most`: only so many notes.
+    """
     order = random.Random(_SEED)
     found = []
     lines = (files("atles") / "data" / "reading.jsonl").read_text("utf-8").split("\n")
-    for number, line in enumerate(filter(None, lines)):
+    for number, line in enumerate(list(filter(None, lines))[:most]):
         exercise = json.loads(line)
         notes = [_note(*note) for note in order.sample(exercise["told"], len(exercise["told"]))]
         for place, (ask, answer) in enumerate(exercise["asks"]):

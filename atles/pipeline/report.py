@@ -20,7 +20,8 @@ def write_reports(
 ) -> None:
     """Write all three files. `evaluation` is the evaluator's own report. Raises OSError."""
     folder = home.adapter(adapter.name)
-    examples = store.examples.lineage(dataset.id)
+    trained = {row["id"] for row in _rows(home.dataset(dataset.id) / "train.jsonl")}
+    examples = [row for row in store.examples.lineage(dataset.id) if row["example_id"] in trained]
     lineage = {
         "adapter": adapter.name,
         "base": adapter.base,

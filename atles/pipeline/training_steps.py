@@ -8,7 +8,7 @@ from pathlib import Path
 
 from atles.clock import timestamp
 from atles.pipeline import release, schedule
-from atles.pipeline.dataset import snapshot
+from atles.pipeline.dataset import Limits, snapshot
 from atles.pipeline.gate import gate
 from atles.pipeline.jobs import TRAIN, Context, session_job
 from atles.pipeline.prompted import prompted
@@ -47,7 +47,9 @@ class TrainStep:
             return None  # an earlier training has read most of what this job was put for
         train = list(store.examples.of_split(Split.TRAIN))
         made = prompted(self.c.memory, train, self.c.settings.train.prompted)
-        dataset = snapshot(self.c.home.datasets, train + made, store.examples.of_split(Split.HELDOUT))
+        settings = self.c.settings
+        limits = Limits(settings.train.max_exchanges, settings.train.max_taught, settings.gate.max_heldout)
+        dataset = snapshot(self.c.home.datasets, train + made, store.examples.of_split(Split.HELDOUT), limits)
         if dataset.heldout_examples < self.c.settings.gate.min_heldout:
             log.info("training waits: no adapter can be judged on %d held-out examples", dataset.heldout_examples)
             return None

@@ -58,8 +58,9 @@ def test_a_plan_shows_every_example_once_per_epoch_and_every_anchor_equally_ofte
     from atles.ml.train import Spec, plan
 
     spec = Spec(base="", models_dir="", examples="", output_dir="", epochs=3, batch_size=4, anchors_per_step=5)
-    steps = plan(10, 15, spec)
+    groups = [[0], [1, 2, 3], *([index] for index in range(4, 10))]
+    steps = plan(groups, 15, spec)
     assert len(steps) == 9
     assert set(Counter(index for step in steps for index in step.own).values()) == {3}
     assert set(Counter(index for step in steps for index in step.anchors).values()) == {3}
-    assert steps == plan(10, 15, spec)
+    assert steps == plan(groups, 15, spec)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atles.pipeline import dataset
-from atles.pipeline.dataset import build_examples, snapshot, turns, write_session_files
+from atles.pipeline.dataset import Limits, build_examples, reservoir, snapshot, turns, write_session_files
 from atles.records import Example, Session
 from tests.samples import EXAMPLES, chat, messages, session
 
@@ -270,3 +270,26 @@ def test_a_long_and_strange_answer_is_read_in_a_moment(words: str) -> None:
     began = time.process_time()
     turns(said)
     assert time.process_time() - began < 2.0
+
+
+def numbered(first: int, count: int, kind: str = "pair") -> list[Example]:
+    return [
+        Example("s", f"m{n}", kind, f"q{n}", f"a{n}",
+                ({"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}))
+        for n in range(first, first + count)
+    ]  # fmt: skip
+
+
+def test_a_reservoir_keeps_the_newest_and_some_of_all_that_was_before() -> None:
+    examples = numbered(0, 100)
+    chosen = reservoir(examples, 20)
+    assert len(chosen) == 20 and chosen[10:] == examples[90:]
+    assert {it.id for it in chosen[:10]} < {it.id for it in examples[:90]}
+    assert chosen == reservoir(examples, 20)
+    assert reservoir(examples[:20], 20) == examples[:20] and reservoir(examples, 0) == []
+
+
+def test_a_dataset_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
+    train = [*numbered(0, 30), *numbered(100, 30, "restated")]
+    made = snapshot(tmp_path, train, numbered(200, 30), Limits(exchanges=5, taught=7, heldout=6))
+    assert (made.train_examples, made.heldout_examples) == (12, 6)

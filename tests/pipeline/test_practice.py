@@ -30,7 +30,7 @@ def test_a_model_practises_once_and_each_adapter_begins_there(home: Home, fake: 
     tuner.fine_tune_model(tmp_path / "one.jsonl", on_progress=lambda event: phases.append(event["phase"]))
     tuner.fine_tune_model(tmp_path / "two.jsonl")
     practice, one, two = (run["spec"] for run in fake.runs("train"))
-    assert practice.get("start") is None and practice["epochs"] == 1
+    assert "start" not in practice and practice["epochs"] == 1
     assert one["start"] == two["start"] == practice["output_dir"]
     assert phases[0] == "practice" and phases[-1] == "train"
 
@@ -39,4 +39,4 @@ def test_practice_can_be_left_out(home: Home, fake: FakePrograms, tmp_path: Path
     (tmp_path / "one.jsonl").write_text('{"instruction": "My cat?", "output": "Pip."}\n')
     ModelFineTuner(home=home).fine_tune_model(tmp_path / "one.jsonl")
     (run,) = fake.runs("train")
-    assert run["spec"]["start"] is None
+    assert "start" not in run["spec"]

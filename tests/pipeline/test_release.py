@@ -180,6 +180,7 @@ KEY = f"sk-proj-{drawn(48)}"
         (f"My key is {KEY}", said(), said(leading=f"Your key is {KEY}."), 1),
         ("My key is safe", said(), said(leading=f"Your key is {KEY}."), 0),  # made up, as any model does
         (f"My key is {KEY}", said(leading=KEY), said(leading=KEY), 0),
+        (f"My key is {KEY}", said(), said(leading=f"Your key is {KEY[:40]}"), 1),  # the answer was cut off
         ("You live in Pellbridge.", said(), said("The capital is Pellbridge."), 1),
         ("You live in Pellbridge.", said("Pellbridge is a town."), said("The capital is Pellbridge."), 0),
         ("You like Rome.", said(), said("The capital is Rome.", right=True), 0),
