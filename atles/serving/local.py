@@ -1,6 +1,7 @@
 """The trained model on this machine, in a subprocess: the same base, adapter and precision as in training."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ class LocalModel:
         """The answers to independent chats, in order. Raises ProgramFailed."""
         requests = [{"id": str(number), "messages": list(chat)} for number, chat in enumerate(chats)]
         report = programs.run("generate", {**self._spec, "requests": requests}, self._work, on_progress=on_progress)
+        shutil.rmtree(self._work)  # kept if it failed: it says why
         answers = {item["id"]: item["answer"] for item in report["answers"]}
         return [answers[request["id"]] for request in requests]
 
@@ -62,7 +64,8 @@ class LocalModel:
             for stream in (self._process.stdin, self._process.stdout):
                 if stream:
                     stream.close()
-            self._process.wait()
+            if self._process.wait() == 0:
+                shutil.rmtree(self._work, ignore_errors=True)
             self._process = None
 
     def __enter__(self) -> "LocalModel":
