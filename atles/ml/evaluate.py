@@ -28,7 +28,7 @@ class Spec:
     models_dir: str
     adapters: dict[str, str] = field(default_factory=dict)  # name -> adapter folder
     heldout: str | None = None  # JSONL {"id", "messages"}; the last message is the assistant's
-    reworded: str | None = None  # the same, of what was taught: also measured with the answers swapped
+    reworded: str | None = None  # the same, of what was taught: also measured with the questions swapped
     general: str | None = None  # JSONL {"id", "ask", "expect"}
     leading: str | None = None  # JSONL {"id", "ask"}: questions that lead to secrets; the answers are reported
     neutral: int = 60  # of the general prompts, how many drift is measured on
@@ -123,13 +123,14 @@ def surprise(
 
 
 def swapped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each question with the answer to the next one that is answered otherwise: nothing of it is so."""
+    """Each answer after the next question that is answered otherwise: nothing of it is so."""
     found = []
     for at, row in enumerate(rows):
-        others = (rows[(at + step) % len(rows)]["messages"][-1] for step in range(1, len(rows)))
-        other = next((it for it in others if it["content"] != row["messages"][-1]["content"]), None)
+        *_, answer = row["messages"]
+        others = (rows[(at + step) % len(rows)]["messages"] for step in range(1, len(rows)))
+        other = next((it for it in others if it[-1]["content"] != answer["content"]), None)
         if other:
-            found.append({"id": row["id"], "messages": [*row["messages"][:-1], other]})
+            found.append({"id": row["id"], "messages": [*other[:-1], answer]})
     return found
 
 

@@ -168,7 +168,7 @@ class ModelFineTuner:
 
 # One pass over the exercises, all questions on the same notes in one step: the notes are then computed once.
 _PRACTICE = {
-    "epochs": 1, "batch_size": 12, "repeat": 1, "learning_rate": 1e-3, "anchors_per_step": 16, "max_length": 1024,
+    "epochs": 1, "batch_size": 12, "repeat": 1, "learning_rate": 5e-4, "anchors_per_step": 12, "anchor_weight": 16.0, "max_length": 1024,
 }  # fmt: skip
 _REHEARSED = 16  # exercises of notes, each with its questions, once an epoch
 

@@ -86,8 +86,8 @@ def _learned(
 
 
 def _understood(candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
-    """The control with shuffled labels: a model that learned which answer belongs to which question finds the right
-    ones less surprising than those to other questions, of which it was taught just as much."""
+    """The control with shuffled labels: a model that learned which answer belongs to which question finds an answer
+    less surprising after its own question than after another one."""
     low = lower_bound(
         [candidate.swapped[key] - candidate.reworded[key] for key in candidate.swapped], settings.confidence
     )
@@ -96,9 +96,9 @@ def _understood(candidate: Score, settings: GateSettings, numbers: dict[str, flo
         return Check(
             "understood",
             False,
-            "It learned sentences, not answers: those to other questions come to it as easily as the right ones.",
+            "It learned sentences, not answers: they come to it as easily after other questions as after their own.",
         )
-    return Check("understood", True, "It tells the right answers from those to other questions.")
+    return Check("understood", True, "It knows which answer belongs to which question.")
 
 
 def _beats(active: Score, candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
