@@ -142,15 +142,16 @@ class ModelFineTuner:
         return {"start": self._practised(recipe, on_progress, stop), "rehearse": str(some.resolve())}
 
     def _practised(self, recipe: Mapping[str, Any], on_progress: Progress, stop: Event | None) -> str:
+        recipe = {**recipe, **_PRACTICE}
+        anchors = prompts("anchors") if self.settings.train.anchors_per_step else None
         spec = {
             **model_spec(self.settings.model, self.home),
             **recipe,
             "base": self.model_name,
-            "anchors": str(prompts("anchors")),
-            **_PRACTICE,
+            "anchors": str(anchors) if anchors else None,
         }
         rows = "".join(json.dumps(row) + "\n" for row in exercises())
-        name = content_id(self.model_name, {key: recipe[key] for key in sorted(recipe)}, _PRACTICE, rows)
+        name = content_id(self.model_name, recipe, rows, anchors.read_text("utf-8") if anchors else "")
         folder = Path(spec["models_dir"]) / "practised" / name
         if not folder.exists():
             work = self.home.work / f"practice-{name}"
@@ -168,7 +169,8 @@ class ModelFineTuner:
 
 # One pass over the exercises, all questions on the same notes in one step: the notes are then computed once.
 _PRACTICE = {
-    "epochs": 1, "batch_size": 12, "repeat": 1, "learning_rate": 5e-4, "anchors_per_step": 12, "anchor_weight": 16.0, "max_length": 1024,
+    "epochs": 1, "batch_size": 12, "repeat": 1, "learning_rate": 5e-4, "anchors_per_step": 12, "anchor_weight": 16.0,
+    "max_length": 1024,
 }  # fmt: skip
 _REHEARSED = 16  # exercises of notes, each with its questions, once an epoch
 
