@@ -25,8 +25,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("ATLES_")]:
         monkeypatch.delenv(name)
-    # Fake programs do as they are told, one run after the other: a run before the training would take its turn.
-    monkeypatch.setenv("ATLES_TRAIN_PRACTICE", "false")
 
 
 @pytest.fixture

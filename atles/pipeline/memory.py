@@ -327,8 +327,8 @@ def with_memory(question: str, recalled: Sequence[Recalled], preferences: Sequen
 
 def _told(hit: Recalled) -> str:
     who = "" if hit.role == "user" else "you said: "
-    when = f"until {hit.valid_to[:10]}" if hit.valid_to else hit.timestamp[:10]
-    return f"{who}{' '.join(hit.text.split())} ({when})"
+    until = f" (until {hit.valid_to[:10]})" if hit.valid_to else ""  # more dates than that confuse a small model
+    return f"{who}{' '.join(hit.text.split())}{until}"
 
 
 def cosine(one: bytes, other: bytes) -> float:

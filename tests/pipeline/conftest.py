@@ -24,7 +24,7 @@ from tests.samples import drop
 SETTINGS = Settings(
     queue=QueueSettings(max_attempts=3, backoff_seconds=2.0),
     gate=GateSettings(min_heldout=2),
-    train=replace(Settings().train, practice=False, max_exchanges=1000),
+    train=replace(Settings().train, max_exchanges=1000),
 )
 
 

@@ -35,7 +35,7 @@ def test_a_model_practises_once_and_each_adapter_begins_there(home: Home, fake: 
     assert phases[0] == "practice" and phases[-1] == "train"
 
 
-def test_practice_can_be_left_out(home: Home, fake: FakePrograms, tmp_path: Path) -> None:
+def test_nobody_practises_unless_it_is_asked_for(home: Home, fake: FakePrograms, tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text('{"instruction": "My cat?", "output": "Pip."}\n')
     ModelFineTuner(home=home).fine_tune_model(tmp_path / "one.jsonl")
     (run,) = fake.runs("train")
