@@ -28,7 +28,7 @@ from atles.store.sessions import StoredSession, moment
 
 _WIDER = 4  # times as many messages are looked at as are wanted: what holds no more falls behind
 _HOLDS, _IS_OVER = 0.1, 1.0  # what a message's memory adds to its score, and takes from it
-_SIDE = 0.9  # score of a fact that shares no word with the question, as a share of the best
+_SIDE = 1.0  # score of a fact on the side of life that is asked for, as a share of the best
 _MOST_RECENT = 200  # facts that are looked at for that
 _SLOTS = {"home": "home", "employer": "work"}
 _APART = (MemoryType.TOPIC, MemoryType.SUMMARY)  # claims that are stored with their session
@@ -199,7 +199,10 @@ class MemoryProcessor:
         )
         found = [*self._turns(ranked, until), *self._written(asked, number, until)]
         best = max((hit.score for hit in found), default=1.0)
-        found += self._on_that_side(query, number, until, best, {hit.message_id for hit in found})
+        # A fact on the side that is asked for may have been found by its words, too, far behind other messages.
+        on_side = {hit.message_id: hit for hit in self._on_that_side(query, number, until, best)}
+        found = [max(hit, on_side.pop(hit.message_id, hit), key=lambda it: it.score) for hit in found]
+        found += on_side.values()
         return _fitting(sorted(found, key=lambda hit: -hit.score), k, budget_tokens)
 
     def _turns(self, ranked: Sequence[recalling.Ranked], until: str | None) -> Iterable[Recalled]:
@@ -236,9 +239,7 @@ class MemoryProcessor:
                     memory.valid_to, why,
                 )  # fmt: skip
 
-    def _on_that_side(
-        self, query: str, user: int, until: str | None, best: float, known: set[str]
-    ) -> Iterable[Recalled]:
+    def _on_that_side(self, query: str, user: int, until: str | None, best: float) -> Iterable[Recalled]:
         """Facts on the side of life that is asked for, whatever their words: "where do I live?", "in the halls now"."""
         sides = asked_aspects(query)
         if not sides:
@@ -246,7 +247,7 @@ class MemoryProcessor:
         for memory in self.store.memories.newest(user, _MOST_RECENT, until):
             held = sides & aspects(memory.text).keys() | {side for side in sides if _SLOTS.get(side) == memory.slot}
             sources = self.store.memories.sources(memory) if held else ()
-            if not sources or any(row["id"] in known for row in sources):
+            if not sources:
                 continue
             row = sources[-1]
             yield Recalled(
