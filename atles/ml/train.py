@@ -54,7 +54,7 @@ class Spec:
     lora_dropout: float = 0.0
     learning_rate: float = 1e-3
     epochs: int = 3
-    repeat: int = 4  # how often an epoch shows a short example; the longer, the less often, so that each costs alike
+    repeat: int = 1  # how often an epoch shows a short example; the longer, the less often, so that each costs alike
     batch_size: int = 4  # own examples a step
     anchors_per_step: int = 6
     anchor_weight: float = 8.0
