@@ -47,7 +47,7 @@ def test_a_candidate_that_learned_and_kept_is_promoted_and_says_by_how_much() ->
         (score(math.nan), "unseen", "did not learn enough"),
         (replace(GOOD, reworded=BASE.reworded), "reworded", "did not learn enough"),
         (score(2.0, 98, swapped=2.0), "understood", "learned sentences, not answers"),
-        (score(2.0, 91), "kept", "It forgot too much: it kept 91 of the 100"),
+        (score(2.0, 88), "kept", "It forgot too much: it kept 88 of the 100"),
         (score(2.0, 0), "kept", "it kept 0 of the 100"),
         (replace(GOOD, leaks=("a secret",)), "leaks", "gives away what it should not: a secret."),
         (replace(GOOD, drift=0.5), "drift", "drifted from the base on neutral prompts: 0.500"),
@@ -125,8 +125,14 @@ def test_a_gain_of_the_size_of_the_demo_is_promoted_nine_times_in_ten() -> None:
     assert rate(lambda draw: measured(draw, 0.9, 0.7, 16)) >= 0.9
 
 
-def test_forgetting_a_tenth_is_not_promoted() -> None:
-    assert rate(lambda draw: measured(draw, 0.9, 0.7, 16, kept=0.88)) <= 0.05
+def test_forgetting_as_much_as_the_margin_is_promoted_at_most_once_in_twenty() -> None:
+    kept = 1 - SETTINGS.keep_margin
+    assert rate(lambda draw: measured(draw, 0.9, 0.7, 16, kept=kept)) <= 0.05
+
+
+def test_what_the_recipe_keeps_is_enough_in_three_of_four_cases() -> None:
+    # 94 % kept, as in the demo of 2026-11-26, and 90 general answers to see it by.
+    assert rate(lambda draw: measured(draw, 0.9, 0.7, 16, kept=0.94)) >= 0.75
 
 
 def test_the_bound_covers_the_true_mean() -> None:
