@@ -50,6 +50,7 @@ class MemorySettings:
     topics: int = _setting(8, "key phrases kept per session")
     recall: int = _setting(5, "remembered things put before a question")
     recall_tokens: int = _setting(400, "most tokens that they may take, by estimate")
+    recall_share: float = _setting(0.8, "of these only what scores at least this share of the best; 0: all of them")
     preferences: int = _setting(8, "ways to be answered that the user asked for, put before every question; 0: none")
     fade_days: float = _setting(0.0, "what was neither said nor used for so long holds no more; 0: nothing fades")
     rerank: str = _setting("off", "off, or minilm: a small embedding model orders what is found (atles[embed])")
@@ -84,7 +85,10 @@ class TrainSettings:
     )
     max_exchanges: int = _setting(64, "answers as they were given that a training takes, at most; half of them newest")
     max_taught: int = _setting(240, "questions on what was remembered that a training takes, at most")
-    prompted: int = _setting(12, "examples with memory in the prompt that a training adds, at most")
+    method: str = _setting(
+        "sft",
+        "sft; distill: the model with the answer among its notes teaches itself; dpo: sft, and answers turned down",
+    )
     lora_rank: int = _setting(16, "rank of the LoRA matrices")
     lora_alpha: int = _setting(32, "LoRA scale; the update is multiplied by alpha / rank")
     learning_rate: float = _setting(7e-4, "peak learning rate of AdamW")
@@ -138,6 +142,7 @@ _RULES = (
     ("memory.topics", lambda v: v >= 0, "must not be negative"),
     ("memory.recall", lambda v: v >= 0, "must not be negative"),
     ("memory.recall_tokens", lambda v: v >= 1, "must be at least 1"),
+    ("memory.recall_share", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
     ("memory.preferences", lambda v: v >= 0, "must not be negative"),
     ("memory.fade_days", lambda v: v >= 0, "must not be negative"),
     ("memory.rerank", lambda v: v in ("off", "minilm"), "must be off or minilm"),
@@ -152,11 +157,11 @@ _RULES = (
     ("train.minutes_per_day", lambda v: v >= 0, "must not be negative"),
     ("train.min_new_examples", lambda v: v >= 1, "must be at least 1"),
     ("train.heldout_every", lambda v: v >= 2, "must be at least 2: the gate needs sessions of both kinds"),
-    ("train.prompted", lambda v: v >= 0, "must not be negative"),
     ("train.max_exchanges", lambda v: v >= 0, "must not be negative"),
     ("train.max_taught", lambda v: v >= 0, "must not be negative"),
     ("train.repeat", lambda v: v >= 1, "must be at least 1"),
     ("gate.max_heldout", lambda v: v >= 1, "must be at least 1"),
+    ("train.method", lambda v: v in ("sft", "distill", "dpo"), "must be sft, distill or dpo"),
     ("train.lora_rank", lambda v: v >= 1, "must be at least 1"),
     ("train.lora_alpha", lambda v: v >= 1, "must be at least 1"),
     ("train.learning_rate", lambda v: v > 0, "must be above 0"),

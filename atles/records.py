@@ -272,7 +272,7 @@ class Example:
     """One thing to learn: a conversation whose last message is the answer.
 
     `kind` is `pair` (the question alone), `chat` (with the conversation before it), `correction`, or `restated` (a
-    plain fact, asked for directly).
+    plain fact, asked for directly). `rejected` is the answer that the user turned down for this one, if there was one.
     """
 
     session_id: str
@@ -281,15 +281,11 @@ class Example:
     instruction: str
     output: str
     messages: tuple[Mapping[str, str], ...]
+    rejected: str = ""
     id: str = field(init=False, compare=False)  # hashes session, kind and messages
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", content_id(self.session_id, self.kind, self.messages))
-
-    @property
-    def alone(self) -> bool:
-        """Whether the question stands for itself, with neither a conversation nor memory before it."""
-        return len(self.messages) == 2 and self.messages[0]["content"] == self.instruction
 
 
 @dataclass(frozen=True, slots=True)

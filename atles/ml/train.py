@@ -2,9 +2,10 @@
 
     python -m atles.ml.train spec.json        (fields: see Spec; leaves report.json and the adapter)
 
-Each step takes a few of the user's examples (cross-entropy on the assistant's answer) and a few anchors (KL to what the
-base model says to general prompts, see anchors.py), all packed into rows without padding (pack.py). Knows nothing of
-sessions, gates or which adapter is in use.
+The LoRA may only act where the user's examples differ from general prompts (subspace.py). Each step takes a few of
+the examples (cross-entropy on the assistant's answer) and a few anchors (KL to what the base model says to general
+prompts, see anchors.py), all packed into rows without padding (pack.py). Knows nothing of sessions, gates or which
+adapter is in use.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from peft import (
 )
 from transformers import PreTrainedTokenizerBase
 
-from atles.ml import anchors, base, program
-from atles.ml.pack import Answer, log_probs, pack
+from atles.ml import anchors, base, objective, program, subspace
+from atles.ml.pack import Answer
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,12 @@ class Spec:
 
     base: str
     models_dir: str
-    examples: str  # JSONL {"id", "messages"}; the last message is the assistant's
+    examples: str  # JSONL {"id", "messages", "notes"?, "rejected"?}; the last message is the assistant's
     output_dir: str  # adapter folder to create
     anchors: str | None = None  # JSONL {"id", "ask"}
     start: str | None = None  # adapter folder whose weights to begin with; its rank must be the same
     rehearse: str | None = None  # JSONL like `examples`, mixed in: what `start` knows and is to keep
+    method: str = "sft"  # or distill, dpo: objective.py
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
@@ -70,6 +72,7 @@ class Spec:
 
 SHORT_TOKENS = 40  # question and answer of an example that is shown as often as any
 SHARED_TOKENS = 80  # of two prompts' beginning, for it to be more than a system message
+AIMED_AT = 400  # anchors that say what general inputs are like
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,15 @@ class Step:
 
 def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     spec = program.parse(Spec, fields)
+    if spec.method not in objective.METHODS:
+        raise program.BadData(f"method is {spec.method!r}; it can be {', '.join(objective.METHODS)}")
     started = time.monotonic()
     torch.set_num_threads(program.threads(spec.threads))
     torch.manual_seed(spec.seed)
     models_dir = Path(spec.models_dir)
     model, tokenizer = base.load(spec.base, models_dir, spec.precision, spec.device)
-    own, truncated = read_examples(spec, spec.examples, tokenizer)
-    rehearsed, _ = read_examples(spec, spec.rehearse, tokenizer) if spec.rehearse else ([], 0)
+    own, truncated = read(spec, spec.examples, tokenizer)
+    rehearsed, _ = read(spec, spec.rehearse, tokenizer) if spec.rehearse else ([], 0)
     asks = [row["ask"] for row in program.read_jsonl(spec.anchors)] if spec.anchors and spec.anchors_per_step else []
     known = anchors.load_or_make(
         model, tokenizer, asks, models_dir, base.fingerprint(base.folder(spec.base, models_dir))
@@ -108,12 +113,17 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     adapted.peft_config["default"].base_model_name_or_path = base.public_name(spec.base)
     if spec.start:
         set_peft_model_state_dict(adapted, load_peft_weights(spec.start, device="cpu"))
+    elif known:
+        general = [anchor.said for anchor in known[:: max(1, len(known) // AIMED_AT)]]
+        subspace.aim(adapted, [lesson.said for lesson in own], general, spec.row_length)
+    seen = objective.prepare(adapted, own + rehearsed, spec.method, spec.row_length)
     adapted.train()
     weights = [weight for weight in adapted.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=spec.learning_rate, weight_decay=0.0)
-    groups = repeated(own, spec.repeat) + [[len(own) + index for index in group] for group in alike(rehearsed)]
+    said = [lesson.said for lesson in seen]
+    later = alike(said[len(own) :])
+    groups = repeated(said[: len(own)], spec.repeat) + [[len(own) + index for index in group] for group in later]
     steps = plan(groups, len(known), spec)
-    seen = own + rehearsed
     checkpoint = folder / "checkpoint.pt"
     identity = identify(spec)
     history = resume(checkpoint, identity, adapted, optimizer)
@@ -122,8 +132,12 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     for number, step in enumerate(steps[first:], first + 1):
         for group in optimizer.param_groups:
             group["lr"] = spec.learning_rate * schedule(number, len(steps))
-        own_loss, anchor_loss, computed = one_step(
-            adapted, [seen[i] for i in step.own], [known[i] for i in step.anchors], spec
+        own_loss, anchor_loss, computed = objective.one_step(
+            adapted,
+            [seen[i] for i in step.own],
+            [known[i] for i in step.anchors],
+            spec.anchor_weight,
+            spec.row_length,
         )
         if not math.isfinite(own_loss + anchor_loss):
             raise program.NanLoss(
@@ -176,20 +190,12 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def read_examples(spec: Spec, path: str, tokenizer: PreTrainedTokenizerBase) -> tuple[list[Answer], int]:
+def read(spec: Spec, path: str, tokenizer: PreTrainedTokenizerBase) -> tuple[list[objective.Lesson], int]:
     """The examples as token ids, and how many answers had to be cut."""
-    own, truncated = [], 0
-    for row in program.read_jsonl(path):
-        messages = row.get("messages") or []
-        if not messages or messages[-1].get("role") != "assistant" or not messages[-1].get("content"):
-            raise program.BadData(f"example {row.get('id')!r} does not end with an assistant's answer")
-        prompt, answer = base.render_answer(tokenizer, messages)
-        truncated += len(answer) >= spec.max_length
-        answer = answer[: spec.max_length - 1]  # one token of prompt stays: something has to predict the first one
-        own.append(Answer(tuple(prompt[len(answer) - spec.max_length :]), tuple(answer)))
-    if not own:
+    lessons, truncated = objective.read(program.read_jsonl(path), tokenizer, spec.max_length)
+    if not lessons:
         raise program.BadData(f"{path} holds no examples")
-    return own, truncated
+    return lessons, truncated
 
 
 def repeated(own: Sequence[Answer], times: int) -> list[list[int]]:
@@ -241,32 +247,6 @@ def schedule(step: int, steps: int) -> float:
     if step <= warmup:
         return step / warmup
     return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def one_step(model: PeftModel, own: list[Answer], known: list[anchors.Anchor], spec: Spec) -> tuple[float, float, int]:
-    """Add the gradients of one step. Returns both losses (nats per token) and how many tokens the model computed."""
-    answers = own + [anchor.said for anchor in known]
-    own_loss = anchor_loss = 0.0
-    tokens = 0
-    for row in pack(answers, spec.row_length):
-        loss = torch.zeros((), device=model.device)
-        parts = log_probs(model, row).split([len(answers[index].answer) for index in row.members])
-        for index, part in zip(row.members, parts, strict=True):
-            if index < len(own):
-                targets = torch.tensor(own[index].answer, device=part.device)
-                # A mean per answer: a short answer ("Your cat is called Pip.") counts as much as a long chatty one.
-                surprise = -part.gather(1, targets[:, None]).mean() / len(own)
-                own_loss += surprise.item()
-                loss = loss + surprise
-            else:
-                anchor = known[index - len(own)]
-                top = anchor.top_ids.to(part.device), anchor.top_log_probs.to(part.device)
-                drift = anchors.divergence(part, *top).mean() / len(known)
-                anchor_loss += drift.item()
-                loss = loss + spec.anchor_weight * drift
-        loss.backward()
-        tokens += len(row.ids)
-    return own_loss, anchor_loss, tokens
 
 
 def identify(spec: Spec) -> str:

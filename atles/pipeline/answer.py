@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from atles.config import Settings
 from atles.layout import Home
 from atles.pipeline.finetune import model_spec
-from atles.pipeline.memory import open_memory, with_memory
+from atles.pipeline.injected import with_memory
+from atles.pipeline.memory import open_memory
 from atles.programs import Progress
 from atles.serving.local import LocalModel
 from atles.store import Store

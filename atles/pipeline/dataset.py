@@ -6,8 +6,8 @@ The rules, in the order in which a conversation meets them:
 * Of answers in a row the last one stands: that is what a regenerated answer looks like.
 * An answer that rests on a tool's result is not learned: the model cannot know the result. It stays as context.
 * An answer with the same words as the one before it is a model that was stuck; it is not learned.
-* When the user corrects an answer, the question is learned with the corrected answer, and the rejected one is
-  nowhere: not as an answer, not as context.
+* When the user corrects an answer, the question is learned with the corrected answer. The rejected one, as one that
+  was made again, is never an answer or context; `train.method = "dpo"` learns to prefer the other to it.
 * A system message is context. Roles that chat models do not know are left out.
 """
 
@@ -59,6 +59,7 @@ class Turn:
     message_id: str
     learned: bool
     correction: bool = False
+    rejected: str = ""
 
 
 def turns(messages: Sequence[Message]) -> list[Turn]:
@@ -96,7 +97,8 @@ def _read(messages: Sequence[Message]) -> tuple[list[Turn], list[str]]:
             elif found:
                 last = found[-1]
                 learned = last.learned and not rests_on_tool
-                found[-1] = replace(last, answer=text, message_id=message.id, learned=learned)
+                rejected_text = last.answer if last.learned and text != last.answer else ""
+                found[-1] = replace(last, answer=text, message_id=message.id, learned=learned, rejected=rejected_text)
     return found, rejected
 
 
@@ -105,7 +107,8 @@ def _corrected(rejected: Turn, correction: Turn) -> list[Turn]:
     answer = _APOLOGY.sub("", correction.answer).strip()
     if not _stems(correction.question) & _stems(answer):
         return []
-    return [Turn(rejected.question, answer, correction.message_id, learned=True, correction=True)]
+    turned_down = rejected.answer if rejected.learned else ""
+    return [Turn(rejected.question, answer, correction.message_id, True, True, turned_down)]
 
 
 def _stems(text: str) -> set[str]:
@@ -132,7 +135,9 @@ def build_examples(session: Session) -> list[Example]:
                 forms.append(("chat", [*system, *history[-2 * _HISTORY_TURNS :], *exchange]))
             for kind, messages in forms:
                 ask, answer = messages[-2]["content"], messages[-1]["content"]
-                example = Example(session.session_id, turn.message_id, kind, ask, answer, tuple(messages))
+                example = Example(
+                    session.session_id, turn.message_id, kind, ask, answer, tuple(messages), turn.rejected
+                )
                 examples[example.id] = example
         history += exchange
     return list(examples.values())
@@ -165,7 +170,12 @@ class Limits:
 
 
 def snapshot(
-    folder: Path, train: Sequence[Example], heldout: Sequence[Example], limits: Limits = Limits(10_000, 10_000, 10_000)
+    folder: Path,
+    train: Sequence[Example],
+    heldout: Sequence[Example],
+    limits: Limits = Limits(10_000, 10_000, 10_000),
+    *,
+    turned_down: bool = False,
 ) -> Dataset:
     """Write an immutable dataset: `train.jsonl`, `heldout.jsonl`, `reworded.jsonl`, and last `manifest.json`, which
     makes it complete.
@@ -174,8 +184,11 @@ def snapshot(
     for and takes a third of the time to train; else after the conversation so far. What says the same is written
     once, and what is trained on is not held out, whatever session it came from.
     One wording of each fact is not trained on, but kept to ask with. The same examples give the same dataset,
-    which is then not written again.
+    which is then not written again. With `turned_down`, answers that the user rejected are in it, too, each beside the
+    one that stood.
     """
+    if not turned_down:
+        train = [replace(example, rejected="") for example in train]
     # Of sessions never trained on, what people really said is asked for, not our templates.
     train, heldout = _once_each(train), _once_each([example for example in heldout if example.kind != "restated"])
     taught = reservoir([example for example in train if example.kind == "restated"], limits.taught)
@@ -184,7 +197,9 @@ def snapshot(
     known = {(example.instruction, example.output) for example in train}
     heldout = [example for example in heldout if (example.instruction, example.output) not in known]
     heldout = reservoir(heldout, limits.heldout)
-    dataset_id = content_id(*(sorted(example.id for example in part) for part in (train, heldout, reworded)))
+    paired = sorted(example.id for example in train if example.rejected)
+    parts = [sorted(example.id for example in part) for part in (train, heldout, reworded)]
+    dataset_id = content_id(*parts, *([paired] if paired else []))
     path = folder / dataset_id
     dataset = Dataset(
         dataset_id,
@@ -201,7 +216,11 @@ def snapshot(
         for name, examples in (("train", train), ("heldout", heldout), ("reworded", reworded)):
             _write_jsonl(
                 path / f"{name}.jsonl",
-                ({"id": example.id, "messages": example.messages} for example in examples),
+                (
+                    {"id": example.id, "messages": example.messages}
+                    | ({"rejected": example.rejected} if example.rejected else {})
+                    for example in examples
+                ),
             )
         write_atomic(
             manifest,
@@ -253,7 +272,7 @@ def _reworded(examples: Sequence[Example]) -> tuple[list[Example], list[Example]
     """The examples to train on, and one question of each fact that is asked for in several wordings."""
     wordings: dict[str, list[Example]] = {}
     for example in examples:
-        if example.kind == "restated" and example.alone:
+        if example.kind == "restated":
             wordings.setdefault(example.output, []).append(example)
     back = {known[-1].id for known in wordings.values() if len(known) >= _WORDINGS}
     return [it for it in examples if it.id not in back], [it for it in examples if it.id in back]

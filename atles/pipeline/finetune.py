@@ -1,7 +1,7 @@
 """ModelFineTuner: from sessions to training files, and from a training file to an adapter."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -16,8 +16,9 @@ from atles.config import ModelSettings, Settings, load_settings
 from atles.errors import AtlesError
 from atles.layout import Home, file_name
 from atles.pipeline.dataset import build_examples, write_session_files
+from atles.pipeline.injected import with_memory
 from atles.pipeline.practice import exercises
-from atles.records import Example, Session, TrainReport, content_id
+from atles.records import Example, Recalled, Session, TrainReport, content_id
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -95,6 +96,8 @@ class ModelFineTuner:
         if not examples:
             raise AtlesError(f"{training_file} holds no example to learn from")
         train = self.settings.train
+        if train.method == "distill":
+            examples = [{**example, "notes": _with_notes(example["messages"])} for example in examples]
         recipe = {key: value for key, value in asdict(train).items() if key in _RECIPE}
         name = name or f"adapter-{content_id(self.model_name, recipe, examples)[:10]}"
         self.home.create()
@@ -169,16 +172,23 @@ class ModelFineTuner:
 
 # One pass over the exercises, all questions on the same notes in one step: the notes are then computed once.
 _PRACTICE = {
-    "epochs": 1, "batch_size": 12, "repeat": 1, "learning_rate": 5e-4, "anchors_per_step": 12, "anchor_weight": 16.0,
-    "max_length": 1024,
+    "method": "sft", "epochs": 1, "batch_size": 12, "repeat": 1, "learning_rate": 5e-4, "anchors_per_step": 12,
+    "anchor_weight": 16.0, "max_length": 1024,
 }  # fmt: skip
 _REHEARSED = 16  # exercises of notes, each with its questions, once an epoch
 
 # The settings of [train] that are the trainer's; the others say when to train.
 _RECIPE = frozenset(
-    """lora_rank lora_alpha learning_rate epochs repeat batch_size anchors_per_step anchor_weight max_length max_steps
-    seed""".split()
+    """method lora_rank lora_alpha learning_rate epochs repeat batch_size anchors_per_step anchor_weight max_length
+    max_steps seed""".split()
 )
+
+
+def _with_notes(messages: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The conversation up to its answer, with the answer among the notes before the question."""
+    *earlier, question, answer = messages
+    note = Recalled("", "", "user", answer["content"], "", 0.0)
+    return [*earlier, *with_memory(question["content"], [note])]
 
 
 def _conversations(path: Path) -> Iterator[dict[str, Any]]:
@@ -197,4 +207,5 @@ def _conversations(path: Path) -> Iterator[dict[str, Any]]:
             raise AtlesError(
                 f"{path}, line {number}: a line is an object with `messages`, or with `instruction` and `output`"
             ) from error
-        yield {"id": item.get("id") or content_id(messages), "messages": messages}
+        rejected = {"rejected": item["rejected"]} if item.get("rejected") else {}
+        yield {"id": item.get("id") or content_id(messages), "messages": messages, **rejected}

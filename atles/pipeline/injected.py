@@ -4,10 +4,11 @@ Knows text and messages; not what is remembered.
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from atles.records import Message, Session
+from atles.records import MemoryType, Message, Recalled, Session
 
 MARK_BEGIN = "<atles-memory>"
 MARK_END = "</atles-memory>"
@@ -27,6 +28,29 @@ _BLOCK = re.compile(
     rf"|^[ \t]*(?:{'|'.join(map(re.escape, _HEADINGS))})[^\n]*(?:\n[ \t]*[-*•][^\n]*)*",
     re.DOTALL | re.MULTILINE,
 )
+
+
+def with_memory(question: str, recalled: Sequence[Recalled], preferences: Sequence[str] = ()) -> list[dict[str, str]]:
+    """The chat messages that put what is known before a question, marked so that it is never learned again.
+
+    What was recalled stands in the user's own message: there small models read it best, and the conversation before
+    it stays as it was, so that a server need not read that anew. How the user wants to be answered hardly changes,
+    and is a system message.
+    """
+    told = [_told(hit) for hit in recalled if hit.kind != MemoryType.PREFERENCE]
+    system = [{"role": "system", "content": _marked(HEADING_PREFERENCES, preferences)}] if preferences else []
+    before = f"{_marked(HEADING_RECALLED, told)}\n\n" if told else ""
+    return [*system, {"role": "user", "content": before + question}]
+
+
+def _marked(heading: str, lines: Iterable[str]) -> str:
+    return "\n".join([MARK_BEGIN, heading, *(f"- {line}" for line in lines), MARK_END])
+
+
+def _told(hit: Recalled) -> str:
+    who = "" if hit.role == "user" else "you said: "
+    until = f" (until {hit.valid_to[:10]})" if hit.valid_to else ""  # more dates than that confuse a small model
+    return f"{who}{' '.join(hit.text.split())}{until}"
 
 
 def strip(text: str) -> str:

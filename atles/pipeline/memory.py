@@ -281,8 +281,11 @@ class MemoryProcessor:
         """The question as chat messages, with what is known put before it."""
         settings = self.settings.memory
         recalled = self.recall(question, settings.recall, settings.recall_tokens, user) if settings.recall else []
+        # What bears on a question much less than the best does only distracts, the smaller the model the more.
+        least = settings.recall_share * recalled[0].score if recalled else 0.0
+        recalled = [hit for hit in recalled if hit.score >= least] or recalled[:1]
         asked = self.preferences(user)[: settings.preferences] if settings.preferences else []
-        return with_memory(question, recalled, [memory.text for memory in asked])
+        return injected.with_memory(question, recalled, [memory.text for memory in asked])
 
 
 def open_memory(home: Home, store: Store, settings: Settings) -> MemoryProcessor:
@@ -307,29 +310,6 @@ def llm_extractor(settings: MemorySettings, store: Store) -> Extractor:
         budget=store.spending,
         slot_of=slot_of,
     )
-
-
-def with_memory(question: str, recalled: Sequence[Recalled], preferences: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The chat messages that put what was recalled before a question, marked so that it is never learned again.
-
-    It stands in the user's own message: there small models read it best, and the conversation before it stays as it
-    was, so that a server need not read that anew.
-    """
-    lines = [f"- {_told(hit)}" for hit in recalled if hit.kind != MemoryType.PREFERENCE]
-    parts = []
-    if lines:
-        parts += [injected.HEADING_RECALLED, *lines]
-    if preferences:
-        parts += [injected.HEADING_PREFERENCES, *(f"- {text}" for text in preferences)]
-    if parts:
-        question = "\n".join([injected.MARK_BEGIN, *parts, injected.MARK_END, "", question])
-    return [{"role": "user", "content": question}]
-
-
-def _told(hit: Recalled) -> str:
-    who = "" if hit.role == "user" else "you said: "
-    until = f" (until {hit.valid_to[:10]})" if hit.valid_to else ""  # more dates than that confuse a small model
-    return f"{who}{' '.join(hit.text.split())}{until}"
 
 
 def cosine(one: bytes, other: bytes) -> float:

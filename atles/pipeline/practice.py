@@ -9,7 +9,7 @@ import random
 from importlib.resources import files
 from typing import Any
 
-from atles.pipeline.memory import with_memory
+from atles.pipeline.injected import with_memory
 from atles.records import Recalled
 
 _SEED = 0

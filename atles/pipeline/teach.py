@@ -161,11 +161,3 @@ def taught(session_id: str, memories: Iterable[tuple[Memory, str]]) -> list[Exam
             example = Example(session_id, message_id, "restated", question, answer, messages)
             found[example.id] = example
     return list(found.values())
-
-
-def not_told(memories: Iterable[Memory]) -> list[str]:
-    """Questions on which nothing is remembered, one of each kind."""
-    known = {part for memory in memories for part in (memory.slot, *aspects(memory.text))}
-    alike = {"work": "employer", "car": "vehicle", "relationship": "partner"}
-    asked = {name: forms for name, forms in (_OF_SLOT | _OF_SIDE).items() if not known & {name, alike.get(name, name)}}
-    return list(dict.fromkeys(forms.split("|")[0] for forms in asked.values()))

@@ -11,7 +11,6 @@ from atles.pipeline import release, schedule
 from atles.pipeline.dataset import Limits, snapshot
 from atles.pipeline.gate import gate
 from atles.pipeline.jobs import TRAIN, Context, session_job
-from atles.pipeline.prompted import prompted
 from atles.pipeline.report import write_reports
 from atles.queue import Job, NewJob
 from atles.records import Adapter, AdapterState, Dataset, Example, Split, Step, TrainReport, Verdict, content_id
@@ -23,11 +22,10 @@ _LOOK_AGAIN_SECONDS = 60.0  # whether a training that was put off may run now
 
 @dataclass(frozen=True)
 class _Trained:
-    """What a training read, and what came of it. `made`: examples that are this training's alone."""
+    """What a training read, and what came of it."""
 
     dataset: Dataset
     train: list[Example]
-    made: list[Example]
     report: TrainReport
 
 
@@ -46,10 +44,11 @@ class TrainStep:
         if few and not job.payload.get("rebuild"):
             return None  # an earlier training has read most of what this job was put for
         train = list(store.examples.of_split(Split.TRAIN))
-        made = prompted(self.c.memory, train, self.c.settings.train.prompted)
         settings = self.c.settings
         limits = Limits(settings.train.max_exchanges, settings.train.max_taught, settings.gate.max_heldout)
-        dataset = snapshot(self.c.home.datasets, train + made, store.examples.of_split(Split.HELDOUT), limits)
+        held_out = store.examples.of_split(Split.HELDOUT)
+        paired = settings.train.method == "dpo"
+        dataset = snapshot(self.c.home.datasets, train, held_out, limits, turned_down=paired)
         if dataset.heldout_examples < self.c.settings.gate.min_heldout:
             log.info("training waits: no adapter can be judged on %d held-out examples", dataset.heldout_examples)
             return None
@@ -65,7 +64,7 @@ class TrainStep:
             Path(dataset.path) / "train.jsonl", name=name, on_progress=self.c.progress, stop=self.c.stop
         )
         log.info("trained %s: loss %.3f -> %.3f in %.0f s", name, report.loss_first, report.loss, report.time_taken)
-        return _Trained(dataset, train, made, report)
+        return _Trained(dataset, train, report)
 
     def _not_now(self) -> str:
         today = datetime.now().astimezone()
@@ -79,9 +78,8 @@ class TrainStep:
             return (again, *_waiting_logs(self.c))
         if result is None:
             return _waiting_logs(self.c)
-        dataset, train, made, report = result.dataset, result.train, result.made, result.report
-        self.c.store.examples.put(made, in_force=False)
-        self.c.store.examples.add_dataset(dataset, [example.id for example in train + made])
+        dataset, train, report = result.dataset, result.train, result.report
+        self.c.store.examples.add_dataset(dataset, [example.id for example in train])
         self.c.store.adapters.add(
             Adapter(
                 report.adapter,

@@ -28,8 +28,8 @@ class Examples:
             self.put(put.values())
             return len(put.keys() - known)
 
-    def put(self, examples: Iterable[Example], *, in_force: bool = True) -> None:
-        """Put examples in force; or write down those that were made for one training, which is all they are for."""
+    def put(self, examples: Iterable[Example]) -> None:
+        """Put examples in force."""
         at = timestamp()
         self._db.run_many(
             "examples.put",
@@ -42,8 +42,8 @@ class Examples:
                     "instruction": example.instruction,
                     "output": example.output,
                     "messages": canonical_json(example.messages),
+                    "rejected": example.rejected,
                     "at": at,
-                    "withdrawn_at": None if in_force else at,
                 }
                 for example in examples
             ],
@@ -127,4 +127,5 @@ def _example(row: sqlite3.Row) -> Example:
         row["instruction"],
         row["output"],
         tuple(json.loads(row["messages"])),
+        row["rejected"],
     )

@@ -118,6 +118,25 @@ def test_the_rejected_answer_is_in_no_file(tmp_path: Path) -> None:
     assert {example.kind for example in examples} == {"correction", "chat", "pair"}
 
 
+def test_for_dpo_a_dataset_holds_what_was_turned_down_beside_what_stood(tmp_path: Path) -> None:
+    examples = build_examples(
+        session(
+            "s", "u: Where is my key?", "a: Below the mat.", "u: No, it is behind the lamp.",
+            "a: Your key is behind the lamp.", "u: Name a red fruit", "a: A banana!", "a: A cherry.", "u: Thanks",
+            "a: :)",
+        )
+    )  # fmt: skip
+    assert {it.output: it.rejected for it in examples if it.rejected} == {
+        "Your key is behind the lamp.": "Below the mat.",
+        "A cherry.": "A banana!",
+    }
+    plain = snapshot(tmp_path, examples, [])
+    paired = snapshot(tmp_path, examples, [], turned_down=True)
+    assert plain.id != paired.id
+    rows = [json.loads(line) for line in (Path(paired.path) / "train.jsonl").read_text().splitlines()]
+    assert sorted(row["rejected"] for row in rows if "rejected" in row) == ["A banana!", "Below the mat."]
+
+
 def test_each_answer_is_learned_alone_and_within_its_conversation() -> None:
     examples = build_examples(Session.of(chat(1)))
     assert [(example.kind, len(example.messages)) for example in examples] == [("pair", 2), ("pair", 2), ("chat", 4)]

@@ -9,8 +9,8 @@ import pytest
 
 from atles.config import MemorySettings, Settings
 from atles.errors import AtlesError
-from atles.pipeline.injected import MARK_BEGIN, MARK_END
-from atles.pipeline.memory import MemoryProcessor, with_memory
+from atles.pipeline.injected import MARK_BEGIN, MARK_END, with_memory
+from atles.pipeline.memory import MemoryProcessor
 from atles.records import Claim, Extraction, ForgetRequest, MemoryType, Session
 from atles.store import Store
 from tests.samples import document, session
@@ -159,10 +159,11 @@ def test_its_own_context_fed_back_a_hundred_times_adds_nothing(store: Store) -> 
     assert before
     for number in range(100):
         messages = list(memory.before("Where do I live?"))
-        assert "Leeds" in messages[0]["content"]
-        if number % 2:  # as a client that makes a system message of it
-            block, mark, question = messages[0]["content"].partition(MARK_END)
-            messages = [{"role": "system", "content": block + mark}, {"role": "user", "content": question.strip()}]
+        assert "French" in messages[0]["content"] and "Leeds" in messages[1]["content"]
+        if number % 2:  # as a client that makes a system message of all of it
+            block, mark, question = messages[1]["content"].partition(MARK_END)
+            system = {"role": "system", "content": f"{messages[0]['content']}\n{block}{mark}"}
+            messages = [system, {"role": "user", "content": question.strip()}]
         messages.append({"role": "assistant", "content": "You live in Leeds and keep three hens."})
         memory.process_session({"session_id": f"round{number}", "messages": messages, "metadata": {}})
     assert state(store) == before
@@ -172,11 +173,24 @@ def test_its_own_context_fed_back_a_hundred_times_adds_nothing(store: Store) -> 
 def test_what_is_put_before_a_question_is_marked(store: Store) -> None:
     memory = MemoryProcessor(store=store)
     memory.process_session(said("a", 1, "u: I live in Leeds. Please keep it short."))
-    (message,) = memory.before("Where do I live?")
+    system, message = memory.before("Where do I live?")
     block, _, question = message["content"].partition(MARK_END)
     assert message["role"] == "user" and block.startswith(MARK_BEGIN)
-    assert "I live in Leeds" in block and "keep it short" in block
-    assert question == "\n\nWhere do I live?"
+    assert "I live in Leeds" in block and question == "\n\nWhere do I live?"
+    assert system["role"] == "system" and "keep it short" in system["content"]
+    assert system["content"].startswith(MARK_BEGIN) and system["content"].endswith(MARK_END)
+
+
+def test_what_bears_much_less_on_a_question_is_not_put_before_it(store: Store) -> None:
+    said_at_times = ["u: I live in Leeds", "a: Nice.", "u: The bus to Leeds was late and the rain was cold"]
+    everything = MemoryProcessor(store=store, settings=Settings(memory=MemorySettings(recall_share=0.0)))
+    everything.process_session(said("a", 1, *said_at_times))
+    assert "bus" in everything.before("Which town do I live in, Leeds?")[-1]["content"]
+    (message,) = MemoryProcessor(store=store).before("Which town do I live in, Leeds?")
+    assert "I live in Leeds" in message["content"] and "bus" not in message["content"]
+
+
+def test_nothing_known_puts_nothing_before_a_question() -> None:
     assert with_memory("q", []) == [{"role": "user", "content": "q"}]
 
 

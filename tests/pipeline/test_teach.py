@@ -2,7 +2,7 @@
 
 import pytest
 
-from atles.pipeline.teach import lessons, not_told, second_person, taught
+from atles.pipeline.teach import lessons, second_person, taught
 from atles.records import Memory, MemoryType
 
 
@@ -68,11 +68,6 @@ def test_what_nobody_would_ask_for_is_not_taught(it: Memory) -> None:
 
 def test_examples_name_the_message_that_said_it() -> None:
     examples = taught("s", [(memory("I keep five hens"), "m1"), (memory("I keep five hens"), "m2")])
-    assert {(example.session_id, example.kind, example.alone) for example in examples} == {("s", "restated", True)}
+    assert {(example.session_id, example.kind) for example in examples} == {("s", "restated")}
     assert [example.instruction for example in examples[:1]] == ["What do I keep?"]
     assert {example.message_id for example in examples} == {"m2"}, "each question once, of the last that said it"
-
-
-def test_what_was_never_said() -> None:
-    asked = not_told([memory("I live in Leeds", slot="home"), memory("I drive a van", slot="car")])
-    assert asked and "Where do I live?" not in asked and "What do I drive?" not in asked

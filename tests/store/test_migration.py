@@ -117,6 +117,7 @@ def test_of_version_2_everything_stays_as_it_is(tmp_path: Path) -> None:
         store.database._connection.execute(row["sql"].replace(new, ""))
         store.database._connection.execute(f"insert into {table} select * from new_{table}")
         store.database._connection.execute(f"drop table new_{table}")
+    store.database._connection.execute("alter table examples drop column rejected")
     store.database._connection.execute("pragma user_version = 2")
     store.close()
     store = Store(path)

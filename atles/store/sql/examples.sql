@@ -2,10 +2,11 @@
 update examples set withdrawn_at = :at where session_id = :session_id and withdrawn_at is null
 
 -- name: put
-insert into examples (id, session_id, message_id, kind, instruction, output, messages, created_at, withdrawn_at)
-values (:id, :session_id, :message_id, :kind, :instruction, :output, :messages, :at, :withdrawn_at)
+insert into examples (id, session_id, message_id, kind, instruction, output, messages, created_at, rejected)
+values (:id, :session_id, :message_id, :kind, :instruction, :output, :messages, :at, :rejected)
 on conflict (id) do update set
-    withdrawn_at = :withdrawn_at, instruction = :instruction, output = :output, messages = :messages
+    withdrawn_at = null, instruction = :instruction, output = :output, messages = :messages,
+    rejected = :rejected
 
 -- name: ids
 select id from examples where session_id = :session_id
@@ -52,5 +53,5 @@ order by e.rowid
 select * from examples where session_id = :session_id and withdrawn_at is null order by rowid
 
 -- name: blank
-update examples set instruction = '', output = '', messages = '[]', withdrawn_at = coalesce(withdrawn_at, :at)
+update examples set instruction = '', output = '', messages = '[]', rejected = '', withdrawn_at = coalesce(withdrawn_at, :at)
 where session_id = :session_id

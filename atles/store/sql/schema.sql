@@ -122,7 +122,8 @@ create table if not exists examples (
     output       text not null,
     messages     text not null,              -- JSON array, chat format
     created_at   text not null,
-    withdrawn_at text                        -- a later message showed that it was wrong
+    withdrawn_at text,                       -- a later message showed that it was wrong
+    rejected     text not null default ''    -- the answer that the user turned down for this one
 ) strict;
 create index if not exists examples_by_session on examples (session_id);
 
