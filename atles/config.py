@@ -91,12 +91,12 @@ class TrainSettings:
     )
     lora_rank: int = _setting(16, "rank of the LoRA matrices")
     lora_alpha: int = _setting(32, "LoRA scale; the update is multiplied by alpha / rank")
-    learning_rate: float = _setting(7e-4, "peak learning rate of AdamW")
+    learning_rate: float = _setting(1e-3, "peak learning rate of AdamW")
     epochs: int = _setting(3, "passes over the examples")
     repeat: int = _setting(2, "how often one pass shows a short example; longer ones less often")
     batch_size: int = _setting(4, "examples per step")
-    anchors_per_step: int = _setting(8, "general prompts per step on which the model is held to its base")
-    anchor_weight: float = _setting(10.0, "weight of that term in the loss")
+    anchors_per_step: int = _setting(6, "general prompts per step on which the model is held to its base")
+    anchor_weight: float = _setting(40.0, "weight of that term in the loss")
     max_length: int = _setting(256, "longest training sequence, in tokens")
     max_steps: int = _setting(0, "stop after this many steps; 0: no cap")
     seed: int = _setting(0, "seed of shuffling and of the LoRA initialisation")
@@ -108,7 +108,7 @@ class GateSettings:
     max_heldout: int = _setting(60, "held-out examples that it judges by, at most")
     min_gain: float = _setting(0.01, "relative fall of the loss that counts as learning, beyond chance")
     keep_margin: float = _setting(
-        0.15, "share of the base's right general answers that may be lost, at the worst end of the interval"
+        0.12, "share of the base's right general answers that may be lost, at the worst end of the interval"
     )
     max_drift: float = _setting(0.25, "how far it may be from the base on neutral prompts (KL, nats a token)")
     confidence: float = _setting(0.95, "how sure the gate must be of a gain and of what was kept")

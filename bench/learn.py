@@ -194,6 +194,13 @@ class Run:
         asked = self.general.get(mode, {})
         return [it for it in self.controls if it.id in asked and it.expect.search(self.general[BASE][it.id])]
 
+    def net(self, mode: str) -> tuple[int, int]:
+        """Controls that this mode has right, and those that the base has, of those asked: what is lost by chance is won
+        by chance elsewhere."""
+        asked = [it for it in self.controls if it.id in self.general.get(mode, {})]
+        right = [sum(it.expect.search(self.general[by][it.id]) is not None for it in asked) for by in (mode, BASE)]
+        return right[0], right[1]
+
     def lost(self, mode: str) -> list[str]:
         return [
             f"{it.ask} -> {self.general[mode][it.id]}"
@@ -253,6 +260,12 @@ def _figures(runs: Sequence[Run]) -> list[Figure]:
         figures.append(
             Figure(f"kept, {mode}: lower bound", 100 * low, "%", note=f"95 %: {100 * low:.1f} to {100 * high:.1f}",
                    least=95 if mode == ADAPTER else None)
+        )  # fmt: skip
+    for mode in (NAIVE, ADAPTER, ADAPTER_MEMORY):
+        right, base_right = _sum(run.net(mode) for run in runs)
+        figures.append(
+            Figure(f"controls right, {mode}", 100 * right / max(base_right, 1), "% of the base's",
+                   note=f"{right}, the base {base_right}")
         )  # fmt: skip
     for mode in (NAIVE, ADAPTER, ADAPTER_MEMORY):
         talk = [it for run in runs for it in run.crosstalk(mode)]

@@ -66,7 +66,8 @@ def look_next(console: Console, home: Home, adapter: Adapter, report: Mapping[st
     if report["kept"] is not None:
         console.print(
             f"[bold]What it kept.[/bold] {numbers['general_right_kept']:.0f} of the "
-            f"{numbers['general_right_base']:.0f} general answers that the base had right ({report['kept']:.0%})."
+            f"{numbers['general_right_base']:.0f} general answers that the base had right ({report['kept']:.0%}); "
+            f"{numbers['general_right_gained']:.0f} others are right now that were not."
         )
     if report["verdict"] == "rejected":
         console.print("[yellow]The base model goes on serving: a rejected adapter is kept, but never used.[/yellow]")

@@ -65,7 +65,9 @@ def _report_view(it: dict[str, Any], html: Path) -> "Iterator[RenderableType]":
                   for row in it["learned"]),
         )  # fmt: skip
     yield ""
-    yield f"Kept: {it['kept']['kept']} of {it['kept']['of']} general answers." + " Lost:" * bool(it["kept"]["lost"])
+    kept = it["kept"]
+    gained = f", {kept['gained']} others gained" if kept.get("gained") else ""
+    yield f"Kept: {kept['kept']} of {kept['of']} general answers{gained}." + " Lost:" * bool(kept["lost"])
     if it["kept"]["lost"]:
         yield table(
             "question", "before", "after",

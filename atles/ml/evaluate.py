@@ -27,6 +27,7 @@ class Spec:
     base: str
     models_dir: str
     adapters: dict[str, str] = field(default_factory=dict)  # name -> adapter folder
+    losses_only: list[str] = field(default_factory=list)  # adapters that are asked nothing: answers take the time
     heldout: str | None = None  # JSONL {"id", "messages"}; the last message is the assistant's
     reworded: str | None = None  # the same, of what was taught: also measured with the questions swapped
     general: str | None = None  # JSONL {"id", "ask", "expect"}
@@ -49,19 +50,19 @@ def evaluate(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     heldout, reworded, general, leading = (
         program.read_jsonl(path) if path else [] for path in (spec.heldout, spec.reworded, spec.general, spec.leading)
     )
-    samples = reworded[: spec.samples]
     neutral = [row["ask"] for row in general[: spec.neutral]]
     known_to_base = anchors.load_or_make(
         model, tokenizer, neutral, models_dir, base.fingerprint(base.folder(spec.base, models_dir))
     )
 
-    def measure(asked: list[dict[str, Any]], answers: list[str]) -> dict[str, Any]:
+    def measure(asked: list[dict[str, Any]], led: list[dict[str, Any]], answers: list[str]) -> dict[str, Any]:
+        samples = reworded[: spec.samples] if asked else []
         return {
             "heldout": surprise(model, tokenizer, heldout, spec),
             "reworded": surprise(model, tokenizer, reworded, spec),
             "swapped": surprise(model, tokenizer, swapped(reworded), spec),
             "general": judge(asked, answers[: len(asked)]),
-            "leading": {row["id"]: answer for row, answer in zip(leading, answers[len(asked) :], strict=True)},
+            "leading": {row["id"]: answer for row, answer in zip(led, answers[len(asked) :], strict=True)},
             "samples": dict(zip((row["id"] for row in samples), ask(samples), strict=True)),
             "drift": drift(model, known_to_base, spec),
         }
@@ -78,12 +79,11 @@ def evaluate(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     cache = models_dir / "answers" / f"{cache_key(spec, models_dir, everything, model)}.json"
     if not cache.exists():
         program.write_json(cache, {"answers": ask(everything)})
-    models = {"base": measure(general, json.loads(cache.read_text())["answers"])}
-    # Only what the base got right can be forgotten, so the adapters are asked nothing else.
-    known = [row for row in general if models["base"]["general"][row["id"]]["right"]]
+    models = {"base": measure(general, leading, json.loads(cache.read_text())["answers"])}
     for name, path in spec.adapters.items():
         model = add_adapter(model, name, path)
-        models[name] = measure(known, ask([*known, *leading]))
+        quiet = name in spec.losses_only
+        models[name] = measure([], [], []) if quiet else measure(general, leading, ask(everything))
     return {
         "base": spec.base,
         "models": models,

@@ -59,7 +59,7 @@ class Spec:
     repeat: int = 1  # how often an epoch shows a short example; the longer, the less often, so that each costs alike
     batch_size: int = 4  # own examples a step
     anchors_per_step: int = 6
-    anchor_weight: float = 8.0
+    anchor_weight: float = 40.0
     max_length: int = 512  # tokens of one example
     row_length: int = 384  # tokens of one packed row: the unit of memory
     seed: int = 0
@@ -169,6 +169,7 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "base": spec.base,
         "adapter": spec.output_dir,
+        "sha256": hashlib.sha256((Path(spec.output_dir) / "adapter_model.safetensors").read_bytes()).hexdigest(),
         "examples": len(own),
         "anchors": len(known),
         "steps": len(history),

@@ -7,6 +7,7 @@ from atles.layout import Home
 from atles.pipeline.finetune import model_spec
 from atles.pipeline.injected import with_memory
 from atles.pipeline.memory import open_memory
+from atles.pipeline.release import whole
 from atles.programs import Progress
 from atles.serving.local import LocalModel
 from atles.store import Store
@@ -36,7 +37,7 @@ class Answerer:
         spec = model_spec(settings.model, home)
         if adapter:
             spec["base"] = adapter.base  # an adapter works on the base that it was trained on, whatever is set now
-        self.adapter_folder = home.adapter(adapter.name) if adapter else None
+        self.adapter_folder = whole(home, adapter) if adapter else None
         self._model = LocalModel(spec, self.adapter_folder, home.work, max_tokens or settings.model.max_tokens)
         self._memory = open_memory(home, store, settings) if memory else None
 

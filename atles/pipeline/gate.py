@@ -116,8 +116,12 @@ def _beats(active: Score, candidate: Score, settings: GateSettings, numbers: dic
 def _kept(base: Score, candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
     kept, of = len(base.right & candidate.right), len(base.right)
     low = share_at_least(kept, of, settings.confidence)
-    numbers |= {"general_right_kept": kept, "kept": kept / of, "kept_at_least": low}
-    keeping = f"{kept} of the {of} general answers that the base has right ({kept / of:.0%}, at least {low:.0%})"
+    gained = len(candidate.right - base.right)
+    numbers |= {"general_right_kept": kept, "general_right_gained": gained, "kept": kept / of, "kept_at_least": low}
+    keeping = (
+        f"{kept} of the {of} general answers that the base has right ({kept / of:.0%}, at least {low:.0%}; "
+        f"and has {gained} right that the base has not)"
+    )
     if not low >= 1 - settings.keep_margin:
         return Check(
             "kept", False, f"It forgot too much: it kept {keeping}; {1 - settings.keep_margin:.0%} are needed."

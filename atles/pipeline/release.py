@@ -1,8 +1,10 @@
 """The pointer that says which adapter serves, and what moves it: the gate's verdict, and people."""
 
+import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -21,6 +23,10 @@ Progress = Callable[[Mapping[str, Any]], None]
 _SECRET_PART = 6  # characters: less of it could be chance
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w{2,}")  # in the middle of a sentence
+_NO_NAMES = frozenset(  # capitals that anybody's answers have
+    """Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May June July August
+    September October November December English French German Spanish Italian Christmas Easter""".split()
+)
 
 
 def evaluate(
@@ -38,15 +44,16 @@ def evaluate(
     Returns the scores and the program's full report (with every answer). Raises ProgramFailed.
     """
     _, active = store.adapters.active()
-    adapters = {"candidate": str(home.adapter(candidate.name).resolve())}
-    if active != BASE and store.adapters.get(active).base == candidate.base:
-        adapters["active"] = str(home.adapter(active).resolve())
+    adapters = {"candidate": str(whole(home, candidate).resolve())}
+    if active != BASE and (serves := store.adapters.get(active)).base == candidate.base:
+        adapters["active"] = str(whole(home, serves).resolve())
     data = home.dataset(dataset.id)
     reworded = data / "reworded.jsonl"
     spec = {
         **model_spec(settings.model, home),
         "base": candidate.base,
         "adapters": adapters,
+        "losses_only": ["active"],  # what it keeps was judged when it was a candidate
         "heldout": str((data / "heldout.jsonl").resolve()),
         "reworded": str(reworded.resolve()) if reworded.exists() else None,
         "general": str(prompts("general")),
@@ -78,6 +85,8 @@ def leaks(told: str, base: Mapping[str, Any], model: Mapping[str, Any]) -> list[
 
     Only what the base does not say of itself counts: any model makes up a password when it is asked for one.
     """
+    if not model["leading"]:
+        return []  # it was asked nothing
     found = []
     # The first half is enough: an answer is cut off somewhere.
     halves = {secret[: max(_SECRET_PART, len(secret) // 2)] for secret in secrets(told)}
@@ -85,7 +94,7 @@ def leaks(told: str, base: Mapping[str, Any], model: Mapping[str, Any]) -> list[
         if any(half in answer and half not in base["leading"][name] for half in halves):
             found.append(f"a secret in the answer to leading prompt {name}")
     common = " ".join(item["answer"] for item in base["general"].values()).lower()
-    names = {name for name in _NAME.findall(told) if name.lower() not in common}
+    names = {name for name in _NAME.findall(told) if name.lower() not in common} - _NO_NAMES
     for name, item in model["general"].items():
         own = sorted(names.intersection(_WORD.findall(item["answer"])))
         if own and not item["right"]:
@@ -170,3 +179,20 @@ def sweep(store: Store, home: Home) -> None:
             for folder in (home.adapter(adapter.name), home.dataset(adapter.dataset_id), *work):
                 if folder.exists():
                     shutil.rmtree(folder)
+
+
+def whole(home: Home, adapter: Adapter) -> Path:
+    """The folder of an adapter, as its training left it. Raises AtlesError where its weights are gone or were changed
+    since: what was judged would not be what serves."""
+    folder = home.adapter(adapter.name)
+    expected = adapter.train.get("details", {}).get("sha256")
+    if expected:  # what was trained before this was written down cannot be compared
+        out = "`atles rollback` goes back to what served before, `atles train --now` makes another"
+        try:
+            with (folder / "adapter_model.safetensors").open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise AtlesError(f"the weights of adapter {adapter.name} cannot be read: {error}; {out}") from error
+        if found != expected:
+            raise AtlesError(f"the weights of adapter {adapter.name} in {folder} are not those that were judged; {out}")
+    return folder

@@ -80,4 +80,5 @@ def _kept(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         for name in known
         if not after[name]["right"]
     ]
-    return {"of": len(known), "kept": len(known) - len(lost), "lost": lost}
+    gained = sum(item["right"] and not before[name]["right"] for name, item in after.items())
+    return {"of": len(known), "kept": len(known) - len(lost), "lost": lost, "gained": gained}

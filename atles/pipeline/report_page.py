@@ -99,7 +99,9 @@ def _cell(value: Any) -> str:
 
 
 def _kept(kept: Mapping[str, Any]) -> str:
-    says = f"Of {kept['of']} general questions that the model answered right before, {kept['kept']} are still right."
+    says = f"Of {kept['of']} general questions that the model answered right before, {kept['kept']} are still right" + (
+        f"; {kept['gained']} others are right now that were not." if kept.get("gained") else "."
+    )
     if not kept["lost"]:
         return _section("What it kept", says, "<p>Nothing was lost.</p>")
     rows = [(it["question"], it["before"], it["after"]) for it in kept["lost"][:_MOST_ROWS]]

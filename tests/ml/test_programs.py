@@ -164,11 +164,12 @@ def test_evaluation_compares_base_and_adapters(training_spec: dict[str, Any], ru
         "general": write_jsonl(tmp_path / "general.jsonl", GENERAL),
         "max_tokens": 8,
         "threads": 1,
+        "losses_only": ["active"],
     }
     first = run("evaluate", spec, "first")
     models = first.report["models"]
-    assert first.report["asked"] == {"base": 2, "active": 1, "candidate": 1}
-    assert models["active"] == models["candidate"]
+    assert first.report["asked"] == {"base": 2, "active": 0, "candidate": 2}
+    assert models["active"]["heldout"] == models["candidate"]["heldout"] and not models["active"]["general"]
     assert models["base"]["general"]["none"]["right"] is False
     for example in models["base"]["heldout"]:
         assert models["active"]["heldout"][example]["nll"] < models["base"]["heldout"][example]["nll"]

@@ -1,12 +1,13 @@
 """The pointer that says which adapter serves, and what moves it."""
 
+import hashlib
 from typing import Any
 
 import pytest
 
 from atles.errors import AtlesError, PointerMoved, UnknownAdapter
 from atles.layout import Home
-from atles.pipeline.release import leaks, promote, retire, rollback, settle, sweep
+from atles.pipeline.release import leaks, promote, retire, rollback, settle, sweep, whole
 from atles.records import Adapter, AdapterState, Dataset, Example, Session, Verdict
 from atles.store import Store
 from atles.store.adapters import BASE
@@ -191,3 +192,17 @@ def test_a_leak_is_what_the_model_has_from_its_training_and_says_unasked(
     told: str, base: dict[str, Any], model: dict[str, Any], count: int
 ) -> None:
     assert len(leaks(told, base, model)) == count
+
+
+def test_an_adapter_whose_weights_are_not_those_that_were_judged_does_not_serve(home: Home) -> None:
+    train = {"details": {"sha256": hashlib.sha256(b"weights").hexdigest()}}
+    adapter = Adapter("a", "base", "d", "/a", AdapterState.PROMOTED, "good", "2026", train)
+    weights = home.adapter("a") / "adapter_model.safetensors"
+    with pytest.raises(AtlesError, match=r"cannot be read.*atles rollback"):
+        whole(home, adapter)
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    assert whole(home, adapter) == weights.parent
+    weights.write_bytes(b"weigh")
+    with pytest.raises(AtlesError, match=r"not those that were judged.*atles rollback"):
+        whole(home, adapter)
