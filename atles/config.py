@@ -79,6 +79,9 @@ class TrainSettings:
     max_load: float = _setting(1.0, "wait while more processes than this want a core, per core; 0: train regardless")
     on_battery: bool = _setting(False, "train while the machine runs on its battery, too")
     minutes_per_day: float = _setting(0.0, "begin no training once so many were spent in a day; 0: no limit")
+    shared: bool = _setting(
+        False, "where several users have sessions, train one adapter on all, which tells each of all"
+    )
     heldout_every: int = _setting(5, "every n-th session is never trained on; it checks the adapter")
     practice: bool = _setting(
         False, "practise once to answer from memory before learning: helps the smallest models read it"

@@ -27,7 +27,8 @@ def train(scope: Scope, now: bool) -> None:
     """
     settings = scope.settings()
     with scope.store() as store:
-        if now:
+        mixed = schedule.mixed(settings.train, store.sessions.users())
+        if now and not mixed:
             queue_of(store).put(train_now())
         today = datetime.now().astimezone()
         spent = schedule.minutes_on(today.date(), store.adapters.list())
@@ -40,14 +41,18 @@ def train(scope: Scope, now: bool) -> None:
             "put_off": schedule.not_now(
                 settings.train, today, schedule.load_per_core(), schedule.on_battery(), spent
             ),
+            "mixed": mixed,
             "minutes_today": spent,
-            "queued": now,
+            "queued": now and not mixed,
             "daemon_runs": owner(scope.home) is not None,
         }  # fmt: skip
     answer(scope, document, _view)
 
 
 def _view(it: dict[str, Any]) -> "Iterator[RenderableType]":
+    if it["mixed"]:
+        yield f"No training begins: {it['mixed']}."
+        return
     if it["queued"]:
         yield (
             "A training begins now." if it["daemon_runs"] else "A training begins with `atles drain` or `atles start`."

@@ -10,6 +10,7 @@ from pathlib import Path
 from atles.clock import compact
 from atles.config import Settings
 from atles.layout import Home, file_name, sync_folder, write_atomic
+from atles.pipeline import schedule
 from atles.records import Adapter, SessionLog, Split, Step
 from atles.store import Store
 from atles.store.adapters import BASE
@@ -74,6 +75,8 @@ def _training(store: Store, settings: Settings, stored: StoredSession, adapter: 
         return "did not take part: it holds nothing to learn from"
     if failed:
         return "did not take part: the training failed; its examples wait for the next one"
+    if blocked := schedule.mixed(settings.train, store.sessions.users()):
+        return f"did not take part: {blocked}"
     new, needed = store.examples.count_new(), settings.train.min_new_examples
     if new < needed:
         return f"did not take part yet: {new} of the {needed} new examples that a training needs are there"

@@ -1,9 +1,10 @@
-"""When a training may run: not while somebody needs the machine. `not_now` is pure; the rest looks at the machine."""
+"""When a training may run: not while somebody needs the machine, nor unasked on what several users said."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import Any
 
 from atles.config import TrainSettings
 from atles.records import Adapter
@@ -62,3 +63,14 @@ def minutes_on(day: date, adapters: Iterable[Adapter]) -> float:
     """How long the adapters of a day (local time) were trained."""
     of_day = (it for it in adapters if datetime.fromisoformat(it.created_at).astimezone().date() == day)
     return sum(float(it.train.get("time_taken", 0.0)) for it in of_day) / 60
+
+
+def mixed(settings: TrainSettings, users: Iterable[Mapping[str, Any]]) -> str:
+    """Why no adapter may be trained on what these users said, each {"name", "sessions"}; "" where one may."""
+    count = sum(user["sessions"] > 0 for user in users)
+    if count < 2 or settings.shared:
+        return ""
+    return (
+        f"{count} users have sessions here, and an adapter trained on all would tell each of the others; "
+        "give each a home of their own (--home), or set train.shared = true"
+    )

@@ -40,6 +40,9 @@ class TrainStep:
         self.c.put_off = "" if self.c.at_once or job.payload.get("now") else self._not_now()
         if self.c.put_off:
             return None
+        if blocked := schedule.mixed(self.c.settings.train, store.sessions.users()):
+            log.warning("training waits: %s", blocked)
+            return None
         few = store.examples.count_new() < self.c.settings.train.min_new_examples
         if few and not job.payload.get("rebuild"):
             return None  # an earlier training has read most of what this job was put for

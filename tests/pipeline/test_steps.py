@@ -141,6 +141,20 @@ def test_few_sessions_are_not_trained_on(pipeline: Pipeline, fake: FakePrograms)
     assert pipeline.log("session_001")["training"].startswith("did not take part yet: 6 of the 16 new examples")
 
 
+def test_what_one_user_said_is_not_trained_into_what_serves_another(home: Home, fake: FakePrograms) -> None:
+    sessions = [chat(number) | {"metadata": {"user": "ada" if number % 2 else "bob"}} for number in range(1, 14)]
+    pipeline = Pipeline(home, fake)
+    pipeline.arrive(*sessions)
+    pipeline.work_off()
+    assert fake.runs("train") == []
+    assert "2 users have sessions here" in pipeline.log("session_001")["training"]
+    pipeline.settings = replace(SETTINGS, train=replace(SETTINGS.train, shared=True))
+    pipeline.open()
+    pipeline.queue.put(train_now())
+    pipeline.work_off()
+    assert len(fake.runs("train")) == 1
+
+
 def test_without_enough_held_out_nothing_is_trained(home: Home, fake: FakePrograms) -> None:
     settings = replace(SETTINGS, gate=replace(SETTINGS.gate, min_heldout=50))
     pipeline = Pipeline(home, fake, settings)
