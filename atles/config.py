@@ -86,7 +86,7 @@ class TrainSettings:
     practice: bool = _setting(
         False, "practise once to answer from memory before learning: helps the smallest models read it"
     )
-    max_exchanges: int = _setting(64, "answers as they were given that a training takes, at most; half of them newest")
+    max_exchanges: int = _setting(32, "answers as they were given that a training takes, at most; half of them newest")
     max_taught: int = _setting(240, "questions on what was remembered that a training takes, at most")
     method: str = _setting(
         "sft",
@@ -95,10 +95,10 @@ class TrainSettings:
     lora_rank: int = _setting(16, "rank of the LoRA matrices")
     lora_alpha: int = _setting(32, "LoRA scale; the update is multiplied by alpha / rank")
     learning_rate: float = _setting(1e-3, "peak learning rate of AdamW")
-    epochs: int = _setting(3, "passes over the examples")
+    epochs: int = _setting(6, "passes over the examples")
     repeat: int = _setting(2, "how often one pass shows a short example; longer ones less often")
     batch_size: int = _setting(4, "examples per step")
-    anchors_per_step: int = _setting(6, "general prompts per step on which the model is held to its base")
+    anchors_per_step: int = _setting(4, "general prompts per step on which the model is held to its base")
     anchor_weight: float = _setting(40.0, "weight of that term in the loss")
     max_length: int = _setting(256, "longest training sequence, in tokens")
     max_steps: int = _setting(0, "stop after this many steps; 0: no cap")

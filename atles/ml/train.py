@@ -2,8 +2,7 @@
 
     python -m atles.ml.train spec.json        (fields: see Spec; leaves report.json and the adapter)
 
-The LoRA may only act where the user's examples differ from general prompts (subspace.py). Each step takes a few of
-the examples (cross-entropy on the assistant's answer) and a few anchors (KL to what the base model says to general
+Each step takes a few of the user's examples (objective.py) and a few anchors (KL to what the base model says to general
 prompts, see anchors.py), all packed into rows without padding (pack.py). Knows nothing of sessions, gates or which
 adapter is in use.
 """
@@ -35,7 +34,7 @@ from peft import (
 )
 from transformers import PreTrainedTokenizerBase
 
-from atles.ml import anchors, base, objective, program, subspace
+from atles.ml import anchors, base, objective, program
 from atles.ml.pack import Answer
 
 
@@ -55,10 +54,10 @@ class Spec:
     lora_alpha: int = 32
     lora_dropout: float = 0.0
     learning_rate: float = 1e-3
-    epochs: int = 3
+    epochs: int = 6
     repeat: int = 1  # how often an epoch shows a short example; the longer, the less often, so that each costs alike
     batch_size: int = 4  # own examples a step
-    anchors_per_step: int = 6
+    anchors_per_step: int = 4
     anchor_weight: float = 40.0
     max_length: int = 512  # tokens of one example
     row_length: int = 384  # tokens of one packed row: the unit of memory
@@ -72,7 +71,6 @@ class Spec:
 
 SHORT_TOKENS = 40  # question and answer of an example that is shown as often as any
 SHARED_TOKENS = 80  # of two prompts' beginning, for it to be more than a system message
-AIMED_AT = 400  # anchors that say what general inputs are like
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,6 @@ def train(fields: dict[str, Any], folder: Path) -> dict[str, Any]:
     adapted.peft_config["default"].base_model_name_or_path = base.public_name(spec.base)
     if spec.start:
         set_peft_model_state_dict(adapted, load_peft_weights(spec.start, device="cpu"))
-    elif known:
-        general = [anchor.said for anchor in known[:: max(1, len(known) // AIMED_AT)]]
-        subspace.aim(adapted, [lesson.said for lesson in own], general, spec.row_length)
     seen = objective.prepare(adapted, own + rehearsed, spec.method, spec.row_length)
     adapted.train()
     weights = [weight for weight in adapted.parameters() if weight.requires_grad]
