@@ -78,7 +78,8 @@ def prepare(model: PeftModel, lessons: Sequence[Lesson], method: str, row_length
         margins = preferred(model, [lessons[index] for index in paired], row_length)
         for index, margin in zip(paired, margins, strict=True):
             lessons[index] = dataclasses.replace(lessons[index], margin=margin)
-    return lessons
+        return lessons
+    return [dataclasses.replace(lesson, rejected=None) for lesson in lessons]
 
 
 @torch.no_grad()

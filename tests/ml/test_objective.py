@@ -78,6 +78,16 @@ def test_a_teacher_is_the_base_that_has_read_the_answer(model: Any) -> None:
     assert prepare(model, [lesson], "sft", 500) == [lesson]
 
 
+def test_only_dpo_reads_what_was_turned_down(model: Any) -> None:
+    from atles.ml.objective import Lesson, prepare
+    from atles.ml.pack import Answer
+
+    lesson = Lesson(Answer((1, 2), (3, 4)), rejected=Answer((1, 2), (5,)))
+    assert [it.rejected for it in prepare(model, [lesson], "sft", 500)] == [None]
+    (paired,) = prepare(model, [lesson], "dpo", 500)
+    assert paired.rejected == lesson.rejected and paired.margin != 0
+
+
 def test_dpo_makes_the_answer_likelier_than_the_one_turned_down(
     training_spec: dict[str, Any], run: Runner, tmp_path: Path
 ) -> None:
