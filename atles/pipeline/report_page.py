@@ -3,6 +3,7 @@
 Written for somebody who has never trained a model: every section says in a sentence what it shows.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -16,6 +17,7 @@ _STYLE = """
   --base: #ffb74d; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+code { background: var(--page); border-radius: 4px; padding: .05rem .3rem; font-size: .9em; }
 main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 0 0 .35rem; }
 p { margin: .2rem 0 .8rem; } .soft, figcaption { color: var(--soft); font-size: .9rem; }
@@ -51,7 +53,7 @@ def page(report: Mapping[str, Any]) -> str:
         f"<p class='soft'>trained {_when(report['created_at'])} on {escape(report['base'])}</p>"
         "</header>",
         f"<section class='verdict {'good' if good else 'bad'}'><b>{'Promoted' if good else 'Rejected'}</b>"
-        f"<p>{escape(verdict['reason'])}</p><p class='soft'>{_meaning(good)}</p></section>",
+        f"<p>{escape(verdict['reason'])}</p><p class='soft'>{_said(_meaning(good))}</p></section>",
         _section("What decided it", "Every check must pass before a model may answer you.", _checks(verdict["checks"])),
     ]
     if report["learned"]:
@@ -80,7 +82,12 @@ def _meaning(good: bool) -> str:
 
 
 def _section(title: str, says: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2><p class='soft'>{escape(says)}</p>{body}</section>"
+    return f"<section><h2>{escape(title)}</h2><p class='soft'>{_said(says)}</p>{body}</section>"
+
+
+def _said(text: str) -> str:
+    """Text as HTML, what stands between backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _checks(checks: Iterable[Mapping[str, Any]]) -> str:
@@ -99,9 +106,12 @@ def _cell(value: Any) -> str:
 
 
 def _kept(kept: Mapping[str, Any]) -> str:
-    says = f"Of {kept['of']} general questions that the model answered right before, {kept['kept']} are still right" + (
-        f"; {kept['gained']} others are right now that were not." if kept.get("gained") else "."
-    )
+    says = f"Of {kept['of']} general questions that the model answered right before, {kept['kept']} are still right."
+    if kept.get("gained"):
+        says += (
+            f" {kept['gained']} others are right now that were not: a small model has many answers right by a hair, "
+            "and whatever it learns turns some of them, either way."
+        )
     if not kept["lost"]:
         return _section("What it kept", says, "<p>Nothing was lost.</p>")
     rows = [(it["question"], it["before"], it["after"]) for it in kept["lost"][:_MOST_ROWS]]
@@ -155,8 +165,9 @@ def _y(value: float, top: float) -> float:
 def _data(report: Mapping[str, Any]) -> str:
     data = report["data"]
     says = (
-        f"{data['train_examples']} examples of {len(data['by_session'])} sessions; {data['heldout_examples']} of "
-        f"{len(data['heldout_sessions'])} other sessions were kept back to judge by. lineage.json names every message."
+        f"{data['train_examples']} examples from {len(data['by_session'])} of your sessions. To judge by, "
+        f"{data['heldout_examples']} others, from {len(data['heldout_sessions'])} more, were kept back. `lineage.json` "
+        "names every message."
     )
     rows = sorted(data["by_session"].items(), key=lambda pair: -pair[1])
     more = f"<p class='soft'>and {len(rows) - _MOST_ROWS} more</p>" * (len(rows) > _MOST_ROWS)
