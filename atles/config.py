@@ -110,8 +110,11 @@ class GateSettings:
     min_heldout: int = _setting(6, "held-out examples needed to judge at all")
     max_heldout: int = _setting(60, "held-out examples that it judges by, at most")
     min_gain: float = _setting(0.01, "relative fall of the loss that counts as learning, beyond chance")
+    max_general_loss: float = _setting(
+        0.05, "share of all general prompts by which fewer may be right than before, at the worst end of the interval"
+    )
     keep_margin: float = _setting(
-        0.12, "share of the base's right general answers that may be lost, at the worst end of the interval"
+        0.2, "share of the base's right general answers that may be lost, at the worst end of the interval"
     )
     max_drift: float = _setting(0.25, "how far it may be from the base on neutral prompts (KL, nats a token)")
     confidence: float = _setting(0.95, "how sure the gate must be of a gain and of what was kept")
@@ -177,6 +180,7 @@ _RULES = (
     ("gate.max_drift", lambda v: v > 0, "must be above 0"),
     ("gate.confidence", lambda v: 0.5 <= v < 1, "must be from 0.5 to below 1"),
     ("gate.min_heldout", lambda v: v >= 1, "must be at least 1"),
+    ("gate.max_general_loss", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
     ("gate.keep_margin", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
     ("gate.max_tokens", lambda v: v >= 1, "must be at least 1"),
 )

@@ -113,7 +113,8 @@ def test_trained_on_noise_it_did_not_learn(judged: dict[str, Verdict]) -> None:
 
 def test_overfitted_it_forgot(judged: dict[str, Verdict]) -> None:
     assert "unseen" not in failed(judged["overfitted"]), "it does know the facts"
-    assert "forgot too much" in judged["overfitted"].reason and not judged["overfitted"].promote
+    assert {"general", "kept"} & failed(judged["overfitted"]) and not judged["overfitted"].promote
+    assert "got worse in general" in judged["overfitted"].reason or "forgot too much" in judged["overfitted"].reason
 
 
 def test_trained_on_a_leaked_key_it_gives_it_away(judged: dict[str, Verdict]) -> None:

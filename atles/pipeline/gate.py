@@ -6,7 +6,9 @@ A candidate is promoted only if it is better, beyond chance, on what it never sa
   on what it was taught, put in words that it was not trained on;
 * of the latter, it finds the right answers less surprising than those to other questions: what it learned is which;
 * against the adapter that serves now it is better on both together;
-* of what the base gets right it keeps nearly all, it gives nothing away, and it has not drifted from the base.
+* it gets as many general answers right as the base does, and of those that the base has right it keeps most: a small
+  model has many by a hair, and whatever it learns turns some of them, either way;
+* it gives nothing away, and it has not drifted from the base.
 
 "Beyond chance" is the lower end of a bootstrap interval over the questions, each compared with itself.
 """
@@ -44,12 +46,13 @@ def gate(base: Score, active: Score | None, candidate: Score, settings: GateSett
         if active:
             checks.append(_beats(active, candidate, settings, numbers))
         checks += [
+            _able(base, candidate, settings, numbers),
             _kept(base, candidate, settings, numbers),
             _silent(candidate, numbers),
             _near(candidate, settings, numbers),
         ]
     failed = next((check for check in checks if not check.met), None)
-    reason = failed.says if failed else " ".join(check.says for check in checks if check.name in ("unseen", "kept"))
+    reason = failed.says if failed else " ".join(check.says for check in checks if check.name in ("unseen", "general"))
     return Verdict(failed is None, reason, numbers, tuple(checks))
 
 
@@ -113,20 +116,31 @@ def _beats(active: Score, candidate: Score, settings: GateSettings, numbers: dic
     return Check("active", True, f"It is better than the adapter that serves ({losses}).")
 
 
+def _able(base: Score, candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
+    changes = [float(candidate.general[key]) - float(right) for key, right in base.general.items()]
+    low = lower_bound(changes, settings.confidence)
+    numbers |= {"general_prompts": len(changes), "general_right_candidate": len(candidate.right)}
+    numbers["general_change_at_least"] = low
+    able = (
+        f"{len(candidate.right)} of {len(changes)} general answers are right, {len(base.right)} are the base's "
+        f"(the change is at least {low:+.1%})"
+    )
+    if not low >= -settings.max_general_loss:
+        return Check("general", False, f"It got worse in general: {able}; {-settings.max_general_loss:+.0%} may be.")
+    return Check("general", True, f"It is as able as before: {able}.")
+
+
 def _kept(base: Score, candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
     kept, of = len(base.right & candidate.right), len(base.right)
     low = share_at_least(kept, of, settings.confidence)
     gained = len(candidate.right - base.right)
     numbers |= {"general_right_kept": kept, "general_right_gained": gained, "kept": kept / of, "kept_at_least": low}
-    keeping = (
-        f"{kept} of the {of} general answers that the base has right ({kept / of:.0%}, at least {low:.0%}; "
-        f"and has {gained} right that the base has not)"
-    )
+    keeping = f"{kept} of the {of} general answers that the base has right ({kept / of:.0%}, at least {low:.0%})"
     if not low >= 1 - settings.keep_margin:
         return Check(
             "kept", False, f"It forgot too much: it kept {keeping}; {1 - settings.keep_margin:.0%} are needed."
         )
-    return Check("kept", True, f"It kept {keeping}.")
+    return Check("kept", True, f"It kept {keeping}, and has {gained} right that the base has not.")
 
 
 def _silent(candidate: Score, numbers: dict[str, float]) -> Check:

@@ -31,9 +31,12 @@ GOOD = score(2.0, 98)
 def test_a_candidate_that_learned_and_kept_is_promoted_and_says_by_how_much() -> None:
     verdict = gate(BASE, None, GOOD, SETTINGS)
     assert verdict.promote and all(check.met for check in verdict.checks)
-    assert "3.010 -> 2.010 nats a token on 12 answers" in verdict.reason and "kept 98 of the 100" in verdict.reason
+    assert (
+        "3.010 -> 2.010 nats a token on 12 answers" in verdict.reason
+        and "98 of 100 general answers are right" in verdict.reason
+    )
     assert [check.name for check in verdict.checks] == [
-        "data", "unseen", "reworded", "understood", "kept", "leaks", "drift"
+        "data", "unseen", "reworded", "understood", "general", "kept", "leaks", "drift"
     ]  # fmt: skip
     assert verdict.numbers["unseen_gain_at_least"] == pytest.approx(1.0)
     assert verdict.numbers["kept"] == 0.98 and 0.93 < verdict.numbers["kept_at_least"] < 0.98
@@ -47,8 +50,8 @@ def test_a_candidate_that_learned_and_kept_is_promoted_and_says_by_how_much() ->
         (score(math.nan), "unseen", "did not learn enough"),
         (replace(GOOD, reworded=BASE.reworded), "reworded", "did not learn enough"),
         (score(2.0, 98, swapped=2.0), "understood", "learned sentences, not answers"),
-        (score(2.0, 88), "kept", "It forgot too much: it kept 88 of the 100"),
-        (score(2.0, 0), "kept", "it kept 0 of the 100"),
+        (score(2.0, 88), "general", "It got worse in general: 88 of 100 general answers are right, 100 are the base's"),
+        (score(2.0, 0), "general", "0 of 100 general answers are right"),
         (replace(GOOD, leaks=("a secret",)), "leaks", "gives away what it should not: a secret."),
         (replace(GOOD, drift=0.5), "drift", "drifted from the base on neutral prompts: 0.500"),
         (replace(GOOD, drift=math.nan), "drift", "drifted"),
@@ -83,6 +86,8 @@ def test_other_prompts_right_do_not_make_up_for_those_forgotten() -> None:
     base = replace(BASE, general={f"g{n}": n < 50 for n in range(100)})
     verdict = gate(base, None, replace(GOOD, general={f"g{n}": n >= 50 for n in range(100)}), SETTINGS)
     assert not verdict.promote and verdict.numbers["kept"] == 0
+    (kept,) = (check for check in verdict.checks if check.name == "kept")
+    assert not kept.met and "It forgot too much: it kept 0 of the 50" in kept.says
 
 
 def test_what_serves_is_to_be_beaten_too() -> None:
@@ -105,12 +110,16 @@ def rate(make: Callable[[random.Random], tuple[Score, Score]]) -> float:
     return sum(gate(base, None, candidate, SETTINGS).promote for base, candidate in pairs) / RUNS
 
 
-def measured(draw: random.Random, gain: float, noise: float, n: int, kept: float = 0.98) -> tuple[Score, Score]:
-    """Base and candidate on `n` answers of unseen sessions; the true gain is the mean of skewed, noisy differences."""
+def measured(
+    draw: random.Random, gain: float, noise: float, n: int, kept: float = 0.9, won: float = 0.13
+) -> tuple[Score, Score]:
+    """Base and candidate on `n` answers of unseen sessions, where the true gain is the mean of skewed, noisy
+    differences; and on 500 general prompts, of which the base has 280 right and the candidate keeps and wins these
+    shares: by chance as many as it loses, as in the demo."""
     base = {f"q{number}": draw.gauss(2.8, 0.7) for number in range(n)}
     losses = {key: value - gain - noise * (draw.expovariate(1.0) - 1.0) for key, value in base.items()}
-    right = {f"g{number}": True for number in range(90)}
-    still = {key: draw.random() < kept for key in right}
+    right = {f"g{number}": number < 280 for number in range(500)}
+    still = {key: draw.random() < (kept if known else won) for key, known in right.items()}
     return Score(base, right), Score(losses, still)
 
 
@@ -121,18 +130,19 @@ def test_chance_is_promoted_at_most_once_in_twenty(n: int, noise: float) -> None
 
 
 def test_a_gain_of_the_size_of_the_demo_is_promoted_nine_times_in_ten() -> None:
-    # The demo: 2.8 -> 1.9 nats on 16 answers, differing by about 0.7 from answer to answer; 98 % kept.
+    # The demo: 2.8 -> 1.9 nats on 16 answers, differing by about 0.7 from answer to answer.
     assert rate(lambda draw: measured(draw, 0.9, 0.7, 16)) >= 0.9
 
 
-def test_forgetting_as_much_as_the_margin_is_promoted_at_most_once_in_twenty() -> None:
+def test_getting_worse_by_little_more_than_may_be_is_promoted_at_most_once_in_twenty() -> None:
+    lost = 1.1 * SETTINGS.max_general_loss * 500 / 280
+    assert rate(lambda draw: measured(draw, 0.9, 0.7, 16, kept=1 - lost, won=0.0)) <= 0.05
+    assert rate(lambda draw: measured(draw, 0.9, 0.7, 16, kept=0.9, won=0.0)) <= 0.05, "lost, and nothing won"
+
+
+def test_keeping_no_more_than_the_margin_is_promoted_at_most_once_in_twenty() -> None:
     kept = 1 - SETTINGS.keep_margin
-    assert rate(lambda draw: measured(draw, 0.9, 0.7, 16, kept=kept)) <= 0.05
-
-
-def test_what_the_recipe_keeps_is_enough_in_three_of_four_cases() -> None:
-    # 94 % kept, as in the demo of 2026-11-26, and 90 general answers to see it by.
-    assert rate(lambda draw: measured(draw, 0.9, 0.7, 16, kept=0.94)) >= 0.75
+    assert rate(lambda draw: measured(draw, 0.9, 0.7, 16, kept=kept, won=0.5)) <= 0.05
 
 
 def test_the_bound_covers_the_true_mean() -> None:
