@@ -115,7 +115,7 @@ def _kept(kept: Mapping[str, Any]) -> str:
     if not kept["lost"]:
         return _section("What it kept", says, "<p>Nothing was lost.</p>")
     rows = [(it["question"], it["before"], it["after"]) for it in kept["lost"][:_MOST_ROWS]]
-    return _section("What it kept", f"{says} These are not:", _table(("question", "before", "after"), rows))
+    return _section("What it kept", f"{says} These were lost:", _table(("question", "before", "after"), rows))
 
 
 def _curve(losses: Sequence[Mapping[str, float]]) -> str:
