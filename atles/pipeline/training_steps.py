@@ -40,6 +40,8 @@ class TrainStep:
         self.c.put_off = "" if self.c.at_once or job.payload.get("now") else self._not_now()
         if self.c.put_off:
             return None
+        if not self.c.settings.train.enabled and not job.payload.get("now"):
+            return None  # a rebuild after something was forgotten: it comes with the next training, if there is one
         if blocked := schedule.mixed(self.c.settings.train, store.sessions.users()):
             log.warning("training waits: %s", blocked)
             return None

@@ -155,6 +155,17 @@ def test_what_one_user_said_is_not_trained_into_what_serves_another(home: Home, 
     assert len(fake.runs("train")) == 1
 
 
+def test_where_training_is_off_nothing_is_rebuilt_either(home: Home, fake: FakePrograms) -> None:
+    pipeline = Pipeline(home, fake, replace(SETTINGS, train=replace(SETTINGS.train, enabled=False)))
+    pipeline.arrive(*(chat(number) for number in range(1, 14)))
+    pipeline.queue.put(NewJob(Step.TRAIN, "rebuild", "train", {"rebuild": True}))
+    pipeline.work_off()
+    assert fake.runs("train") == []
+    pipeline.queue.put(train_now())
+    pipeline.work_off()
+    assert len(fake.runs("train")) == 1, "asked for in person"
+
+
 def test_without_enough_held_out_nothing_is_trained(home: Home, fake: FakePrograms) -> None:
     settings = replace(SETTINGS, gate=replace(SETTINGS.gate, min_heldout=50))
     pipeline = Pipeline(home, fake, settings)
