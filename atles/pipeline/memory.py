@@ -1,5 +1,6 @@
 """MemoryProcessor: what a session adds to memory, and what memory adds to a question."""
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,12 @@ _WIDER = 4  # times as many messages are looked at as are wanted: what holds no 
 _HOLDS, _IS_OVER = 0.1, 1.0  # what a message's memory adds to its score, and takes from it
 _SIDE = 1.0  # score of a fact on the side of life that is asked for, as a share of the best
 _MOST_RECENT = 200  # facts that are looked at for that
+_UNASKED = 2.7  # score from which on a memory bears on a question that does not speak of the user
+_OF_USER = re.compile(
+    r"\b(?:i|i['’]?m|me|my|mine|we|us|our|ours|ich|mir|mich|meine?[mnrs]?|wir|uns|unsere?|je|j['’]|moi|mon|ma|mes|nous|yo|"
+    r"mi|mis|nosotros)\b",
+    re.IGNORECASE,
+)
 _SLOTS = {"home": "home", "employer": "work"}
 _APART = (MemoryType.TOPIC, MemoryType.SUMMARY)  # claims that are stored with their session
 
@@ -284,6 +291,8 @@ class MemoryProcessor:
         # What bears on a question much less than the best does only distracts, the smaller the model the more.
         least = settings.recall_share * recalled[0].score if recalled else 0.0
         recalled = [hit for hit in recalled if hit.score >= least] or recalled[:1]
+        if recalled and recalled[0].score < _UNASKED and not _OF_USER.search(question):
+            recalled = []  # a general question, and what bears on it little would only distract
         asked = self.preferences(user)[: settings.preferences] if settings.preferences else []
         return injected.with_memory(question, recalled, [memory.text for memory in asked])
 

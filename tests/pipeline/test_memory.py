@@ -190,6 +190,15 @@ def test_what_bears_much_less_on_a_question_is_not_put_before_it(store: Store) -
     assert "I live in Leeds" in message["content"] and "bus" not in message["content"]
 
 
+def test_a_general_question_gets_no_memory_that_only_shares_a_word_with_it(store: Store) -> None:
+    memory = MemoryProcessor(store=store)
+    memory.process_session(said("a", 1, "u: I live in Leeds, in a country house", "a: Nice."))
+    assert memory.before("Which country is famous for pizza?") == [
+        {"role": "user", "content": "Which country is famous for pizza?"}
+    ]
+    assert "Leeds" in memory.before("Which country do I live in?")[-1]["content"]
+
+
 def test_nothing_known_puts_nothing_before_a_question() -> None:
     assert with_memory("q", []) == [{"role": "user", "content": "q"}]
 
