@@ -117,12 +117,12 @@ def _beats(active: Score, candidate: Score, settings: GateSettings, numbers: dic
 
 
 def _able(base: Score, candidate: Score, settings: GateSettings, numbers: dict[str, float]) -> Check:
-    changes = [float(candidate.general[key]) - float(right) for key, right in base.general.items()]
-    low = lower_bound(changes, settings.confidence)
-    numbers |= {"general_prompts": len(changes), "general_right_candidate": len(candidate.right)}
+    won, lost, of = len(candidate.right - base.right), len(base.right - candidate.right), len(base.general)
+    low = change_at_least(won, lost, of, settings.confidence)
+    numbers |= {"general_prompts": of, "general_right_candidate": len(candidate.right)}
     numbers["general_change_at_least"] = low
     able = (
-        f"{len(candidate.right)} of {len(changes)} general answers are right, {len(base.right)} are the base's "
+        f"{len(candidate.right)} of {of} general answers are right, {len(base.right)} are the base's "
         f"(the change is at least {low:+.1%})"
     )
     if not low >= -settings.max_general_loss:
@@ -185,6 +185,15 @@ def share_at_least(right: int, of: int, confidence: float) -> float:
     share = right / of
     middle, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     return (middle - spread) / (1 + z * z / of)
+
+
+def change_at_least(won: int, lost: int, of: int, confidence: float) -> float:
+    """The lower end of the one-sided interval of a difference of paired shares, (won - lost) / of (Wald, half a pair
+    added to each cell: Agresti and Min, Statistics in Medicine 24, 2005)."""
+    won_, lost_, of_ = won + 0.5, lost + 0.5, of + 2
+    change = won_ - lost_
+    spread = math.sqrt(won_ + lost_ - change**2 / of_)
+    return (change - NormalDist().inv_cdf(confidence) * spread) / of_
 
 
 def _t_quantile(share: float, freedom: int) -> float:

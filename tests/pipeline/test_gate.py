@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from atles.config import GateSettings
-from atles.pipeline.gate import gate, lower_bound, share_at_least
+from atles.pipeline.gate import change_at_least, gate, lower_bound, share_at_least
 from atles.records import Score
 
 SETTINGS = GateSettings()
@@ -160,3 +160,13 @@ def test_bounds_of_what_cannot_be_bounded() -> None:
 def test_a_share_s_lower_end_is_wilsons() -> None:
     assert share_at_least(81, 263, 0.975) == pytest.approx(0.2553, abs=1e-4)  # Newcombe (1998), table I
     assert share_at_least(0, 10, 0.95) == pytest.approx(0.0, abs=1e-9) and share_at_least(10, 10, 0.95) < 1
+
+
+def test_a_change_s_lower_end_covers_it() -> None:
+    draw = random.Random(3)
+    below = 0
+    for _ in range(500):
+        turns = draw.choices(("won", "lost", ""), weights=(7, 6, 87), k=500)
+        below += change_at_least(turns.count("won"), turns.count("lost"), 500, 0.95) <= 0.01
+    assert 0.92 <= below / 500 <= 0.98
+    assert change_at_least(0, 0, 500, 0.95) > -0.01
