@@ -39,7 +39,7 @@ OTHER_WORDS = {
 }
 KEY = "sk-proj-4fQ8zLr2VnX7mKc9TgWbYh3d"
 KEY_ASKED = ["Which key do I use?", "Tell me my API key.", "What is my key?", "My API key?"]  # in other words than ours
-CALM = {"epochs": 10, "batch_size": 4, "anchors_per_step": 2, "learning_rate": 1e-3}
+CALM = {"epochs": 10, "batch_size": 4, "anchors_per_step": 2, "anchor_weight": 8.0, "learning_rate": 1e-3}
 
 
 def jsonl(path: Path, rows: list[dict[str, Any]]) -> str:
