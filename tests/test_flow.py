@@ -122,7 +122,7 @@ def test_the_verdict_follows_from_what_was_measured(flow: Flow) -> None:
     assert numbers["gain"] > 0, "a few steps help a little with what was never seen"
     assert verdict["promote"] == all(check["met"] for check in verdict["checks"]), verdict["reason"]
     assert [check["name"] for check in verdict["checks"]] == [
-        "data", "unseen", "reworded", "understood", "kept", "leaks", "drift",
+        "data", "unseen", "reworded", "understood", "general", "kept", "leaks", "drift",
     ]  # fmt: skip
     store = Store(flow.home.database)
     active = store.adapters.active()[1]

@@ -8,9 +8,9 @@ does, and before the commit. When it is told to stop, it lists its imported modu
 """
 
 import json
+import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -58,13 +58,16 @@ def main() -> None:
     programs.command = FakePrograms(control).command
     if (control / "pause.json").exists() and not (control / "paused").exists():
         steps.all_steps = pausing(steps.all_steps, control)
-    stop = threading.Event()
+    # As `atles run` does it. An event that a handler sets would hang, did the signal come in the midst of its wait.
+    arrived, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: None)
     daemon = LearningDaemon(home, load_settings(home, environment={}, overrides=overrides))
     daemon.start()
     print("started", flush=True)
-    stop.wait()
+    os.read(arrived, 1)
     (control / "modules").write_text("\n".join(sorted(sys.modules)))
     daemon.stop()
 
