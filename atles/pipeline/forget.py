@@ -12,6 +12,7 @@ from typing import Any
 
 from atles.clock import timestamp
 from atles.layout import Home, file_name, write_atomic
+from atles.pipeline.extract.words import DAYS
 from atles.pipeline.recall import MONTHS, STOP_WORDS, idf
 from atles.pipeline.reconcile import folded
 from atles.records import ForgetRequest, Memory, Message, canonical_json
@@ -118,7 +119,7 @@ def asked(store: Store, stored: StoredSession, request: ForgetRequest) -> Forgot
 
 def _named(store: Store, user: int, about: str, request: int) -> set[int]:
     """Messages before the request that hold most of what it names: all of its names, and of its words, by how rare each
-    is, half as much as any message holds. Where it names a month, those of that month, if there are any."""
+    is, _ENOUGH of what any message holds. Where it names a month, those of that month, if there are any."""
     first, _ = rowids(user)
     words = [word for word in _words(about) if word not in _ASKING]
 
@@ -136,9 +137,19 @@ def _named(store: Store, user: int, about: str, request: int) -> set[int]:
             worth[place] = worth.get(place, 0.0) + idf(len(found), request - first)
     best = max(worth.values(), default=0.0)
     chosen = {place for place, value in worth.items() if value >= best * _ENOUGH}
-    for name in {word.lower() for word in _WORD.findall(about) if word[0].isupper()} & held.keys():
-        chosen |= held[name] if len(held[name]) <= _RARE else set()
+    capital = {word.lower() for word in _WORD.findall(about) if word[0].isupper()}
+    for word, found in held.items():
+        if word in DAYS or len(found) > _RARE:
+            continue
+        if word in capital or _is_name(store, word, {first + place for place in found}):
+            chosen |= found
     return {first + place for place in chosen}
+
+
+def _is_name(store: Store, word: str, messages: set[int]) -> bool:
+    """Whether somebody writes the word with a capital inside a sentence: users seldom do, assistants do."""
+    inside = re.compile(rf"[\w,;] {re.escape(word.capitalize())}\b")
+    return any(inside.search(turn.text) for turn in store.turns.get(messages))
 
 
 def _answers(store: Store, messages: set[int]) -> set[int]:

@@ -87,6 +87,19 @@ def test_the_user_can_ask_for_it_in_a_chat(memory: MemoryProcessor, store: Store
     assert again["memory_items_created"] == 0 and b"uillfeather" not in left(store)
 
 
+def test_a_name_in_small_letters_is_forgotten_where_only_the_assistant_said_it(store: Store) -> None:
+    script = Scripted()
+    script.forget["c"] = (ForgetRequest(0, "my fiat panda"),)
+    memory = MemoryProcessor(store=store, extractor=script)
+    memory.process_session(said("a", 1, "u: my car is a fiat panda", "a: Then take the Panda."))
+    memory.process_session(
+        said("b", 2, "u: service on thursday?", "a: No, book the Panda in.", "u: and hens?")
+    )
+    result = memory.process_session(said("c", 3, "u: forget everything about my fiat panda", "a: Forgotten."))
+    assert result["forgotten_in"] == ["a", "b", "c"]
+    assert b"anda" not in left(store) and b"and hens?" in left(store)
+
+
 def test_a_month_says_which_words_are_meant(memory: MemoryProcessor, store: Store) -> None:
     assert isinstance(memory._extractor, Scripted)
     memory._extractor.forget["d"] = (ForgetRequest(0, "In February I told you something about hens"),)
