@@ -142,7 +142,7 @@ class LearningDaemon:
             self._wake(jobs.LEARN)
 
     def _keep_house(self) -> None:
-        """Renews leases, closes abandoned sessions, keeps the statistics fresh."""
+        """Renews leases, closes abandoned sessions, keeps the database file and the statistics fresh."""
         beat = self.settings.queue.lease_seconds / 3
         idle_seconds = self.settings.daemon.idle_minutes * 60
         next_stats = 0.0
@@ -151,6 +151,7 @@ class LearningDaemon:
                 for worker in self._workers:
                     if worker.current:
                         self.queue.renew(worker.current)
+                self.store.database.settle()
                 for path in close_abandoned(self.home, idle_seconds):
                     log.info("closed %s: its host wrote nothing for %g minutes", path.name, idle_seconds / 60)
                 if time.monotonic() >= next_stats:

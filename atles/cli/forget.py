@@ -65,6 +65,7 @@ def delete(
         retired = forget_everywhere(scope.home, store, names)
         queue_of(store).put(*made_again(store, names, retired))
         _, active = store.adapters.active()
+    store.database.settle()
     answer(scope, _document(scope, done, names, retired, active), _view)
 
 

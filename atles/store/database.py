@@ -124,6 +124,18 @@ class Database:
         """Run a named statement for each of `values`; the number of rows changed."""
         return self._connection.executemany(_queries()[query], values).rowcount
 
+    def settle(self) -> None:
+        """Bring the file itself up to date and empty the write-ahead log: what was deleted is then in neither.
+
+        While somebody reads, nothing happens; the next call does it.
+        """
+        connection = self._connection
+        connection.execute("pragma busy_timeout = 0")  # whoever writes meanwhile would wait as well
+        try:
+            connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+        finally:
+            connection.execute(f"pragma busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._lock:

@@ -47,6 +47,22 @@ def test_an_error_inside_is_not_hidden_when_it_is_caught_outside_of_the_inner_on
     assert sessions(store) == ["outer"]
 
 
+def test_what_was_deleted_is_in_no_file_once_the_database_is_settled(store: Store) -> None:
+    store.sessions.add(session("one", "u: Quillfeather"), 5)
+    store.database.settle()
+    files = [store.database.path, store.database.path.with_name(f"{store.database.path.name}-wal")]
+    assert b"Quillfeather" in files[0].read_bytes()
+    store.database._connection.execute("delete from messages")
+    store.database._connection.execute("delete from sessions")
+    with sqlite3.connect(files[0]) as reader:
+        reader.execute("begin")
+        reader.execute("select count(*) from sessions").fetchone()
+        store.database.settle()  # somebody reads: nothing is waited for
+    reader.close()
+    store.database.settle()
+    assert not any(b"Quillfeather" in file.read_bytes() for file in files)
+
+
 def test_what_one_thread_has_not_committed_another_does_not_see(store: Store) -> None:
     seen: list[list[str]] = []
     with store.transaction():
