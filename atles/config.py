@@ -88,6 +88,9 @@ class TrainSettings:
     )
     max_exchanges: int = _setting(32, "answers as they were given that a training takes, at most; half of them newest")
     max_taught: int = _setting(240, "questions on what was remembered that a training takes, at most")
+    teacher: bool = _setting(
+        False, "let the model at memory.llm_url find more ways to ask for what is taught; each is verified"
+    )
     method: str = _setting(
         "sft",
         "sft; distill: the model with the answer among its notes teaches itself; dpo: sft, and answers turned down",

@@ -23,7 +23,7 @@ from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
 from atles.pipeline import jobs, journal, release, steps
 from atles.pipeline.finetune import ModelFineTuner
-from atles.pipeline.memory import open_memory
+from atles.pipeline.memory import open_memory, open_teacher
 from atles.pipeline.progress import ProgressNote
 from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job
@@ -115,7 +115,7 @@ class LearningDaemon:
         self._progress = ProgressNote(home, self._on_progress)
         self._context = context = jobs.Context(
             home, settings, self.store, self.queue, self.memory_processor, self.model_fine_tuner,
-            self._progress, self._stop, self._started,
+            self._progress, self._stop, self._started, open_teacher(self.store, settings),
         )  # fmt: skip
         self._wake = WakeUp()
         runners = steps.all_steps(context)

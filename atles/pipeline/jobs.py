@@ -10,6 +10,7 @@ from atles.pipeline import release
 from atles.pipeline.finetune import ModelFineTuner, Progress
 from atles.pipeline.forget import forget_files
 from atles.pipeline.memory import MemoryProcessor
+from atles.pipeline.teacher import Teacher
 from atles.queue import NewJob, Queue
 from atles.records import Step
 from atles.store import Store
@@ -74,5 +75,6 @@ class Context:
     progress: Progress
     stop: Event
     started: float  # time.monotonic() of the daemon's start
+    teacher: Teacher | None = None
     at_once: bool = False  # somebody waits: no training is put off
     put_off: str = ""  # why the next training waits; no log waits for that

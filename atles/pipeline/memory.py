@@ -22,8 +22,10 @@ from atles.pipeline.dataset import rejected_answers
 from atles.pipeline.extract import Extractor, RuleExtractor
 from atles.pipeline.extract.slots import slot_of
 from atles.pipeline.scrub import scrub_session
+from atles.pipeline.teacher import Teacher
 from atles.records import Extraction, Memory, MemoryType, Recalled, Session
 from atles.serving.embedder import Embedder
+from atles.serving.metered import Metered, Model
 from atles.store import Store
 from atles.store.sessions import StoredSession, moment
 
@@ -307,18 +309,24 @@ def open_memory(home: Home, store: Store, settings: Settings) -> MemoryProcessor
 def llm_extractor(settings: MemorySettings, store: Store) -> Extractor:
     """The extractor that asks a model server. Raises ConfigError."""
     from atles.pipeline.extract_llm import LlmExtractor  # loaded where it is used: the daemon stays light
-    from atles.serving.openai import Endpoint
+
+    rules = RuleExtractor(settings.topics)
+    model = model_server(settings, store)
+    return LlmExtractor(model, rules, max_input_tokens=settings.llm_max_input_tokens, slot_of=slot_of)
+
+
+def open_teacher(store: Store, settings: Settings) -> Teacher | None:
+    """Who finds more wordings for what is taught, where the settings name somebody. Raises ConfigError."""
+    return Teacher(model_server(settings.memory, store)) if settings.train.teacher else None
+
+
+def model_server(settings: MemorySettings, store: Store) -> Model:
+    """The model server that the settings name, held to its tokens a day. Raises ConfigError."""
+    from atles.serving.openai import Endpoint  # loaded where it is used, too
 
     key = environment(settings.llm_api_key_env) if settings.llm_api_key_env else ""
     endpoint = Endpoint(settings.llm_url, settings.llm_model, key, settings.llm_timeout_seconds)
-    return LlmExtractor(
-        endpoint,
-        RuleExtractor(settings.topics),
-        max_input_tokens=settings.llm_max_input_tokens,
-        tokens_per_day=settings.llm_tokens_per_day,
-        budget=store.spending,
-        slot_of=slot_of,
-    )
+    return Metered(endpoint, store.spending, settings.llm_tokens_per_day)
 
 
 def cosine(one: bytes, other: bytes) -> float:

@@ -1,11 +1,13 @@
 """The steps of one session: memory, data, log; and what serves many of them at once: embed, publish."""
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from atles.clock import timestamp
+from atles.errors import EndpointError
 from atles.pipeline import journal
 from atles.pipeline.dataset import build_examples
 from atles.pipeline.jobs import (
@@ -19,10 +21,13 @@ from atles.pipeline.jobs import (
     made_again,
     session_job,
 )
-from atles.pipeline.teach import taught
+from atles.pipeline.teach import lessons, second_person, taught, teachable
+from atles.pipeline.teacher import Teacher
 from atles.queue import Job, NewJob
 from atles.records import Extraction, Memory, Step
 from atles.store.sessions import StoredSession
+
+log = logging.getLogger("atles.steps")
 
 _PUBLISH_SECONDS = 0.25  # so that one writing of the log files serves many sessions
 
@@ -119,11 +124,46 @@ class EmbedStep:
 
 
 class DataStep(_SessionStep):
+    """Makes a session's examples; where a teacher is configured, with its wordings, too."""
+
     step = Step.DATA
 
-    def apply(self, job: Job, stored: StoredSession, result: Any) -> Sequence[NewJob]:
+    def work(self, job: Job) -> dict[str, list[str]]:
+        super().work(job)
+        stored = self.c.store.sessions.get(job.payload["session_id"])
+        if self.c.teacher is None or stored.revision != job.payload["revision"]:
+            return {}
+        try:
+            return self._more_questions(self.c.teacher, stored)
+        except EndpointError as error:
+            if error.kind == "stopped" or (error.retryable and job.attempts < self.c.settings.queue.max_attempts):
+                raise
+            log.error("%s: learned without the teacher's wordings: %s", stored.session.session_id, error)
+            return {}
+
+    def _more_questions(self, teacher: Teacher, stored: StoredSession) -> dict[str, list[str]]:
+        """Questions beyond the templates' to what the session says; those that an earlier run has paid for are kept."""
+        known: dict[tuple[str, str], list[str]] = {}
+        for example in self.c.store.examples.of_session(stored.session.session_id):
+            if example.kind == "restated":
+                known.setdefault((example.message_id, example.output), []).append(example.instruction)
+        more: dict[str, list[str]] = {}
+        unasked: list[Memory] = []
+        for memory, message_id in self._said_last(stored):
+            if not teachable(memory):
+                continue
+            templates = {question for question, _ in lessons(memory)}
+            own = [q for q in known.get((message_id, second_person(memory.text)), ()) if q not in templates]
+            if own:
+                more[memory.id] = own
+            else:
+                unasked.append(memory)
+        found = teacher.questions([memory.text for memory in unasked]) if unasked else []
+        return more | {memory.id: questions for memory, questions in zip(unasked, found, strict=True)}
+
+    def apply(self, job: Job, stored: StoredSession, result: dict[str, list[str]]) -> Sequence[NewJob]:
         session = stored.session
-        examples = build_examples(session) + taught(session.session_id, self._said_last(stored))
+        examples = build_examples(session) + taught(session.session_id, self._said_last(stored), result)
         path = self.c.tuner.prepare_training_data(session, examples, stored.received_at, grown=stored.revision > 1)
         new = self.c.store.examples.replace(session.session_id, examples)
         self.ended(job, {"examples": len(examples), "new_examples": new, "file": path.name})

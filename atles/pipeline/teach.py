@@ -7,7 +7,7 @@ in second person. Jokes, doubts and other people's affairs are no memories, so t
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from atles.pipeline.aspects import aspects
 from atles.pipeline.restate import restate
@@ -83,9 +83,14 @@ _ANSWERED = re.compile(
 )
 
 
+def teachable(memory: Memory) -> bool:
+    """Whether somebody would ask for it: topics, wishes and summaries are no answers."""
+    return memory.type in (MemoryType.FACT, MemoryType.CORRECTION, MemoryType.PROCEDURE)
+
+
 def lessons(memory: Memory) -> list[Lesson]:
     """The questions that a memory answers, each with the answer; none for what nobody would ask for."""
-    if memory.type not in (MemoryType.FACT, MemoryType.CORRECTION, MemoryType.PROCEDURE):
+    if not teachable(memory):
         return []
     if memory.type is MemoryType.PROCEDURE:
         name = memory.slot.removeprefix("when.")
@@ -152,11 +157,14 @@ def second_person(text: str) -> str:
     return said[:1].upper() + said[1:] + ("" if said[-1:] in ".!?" else ".")
 
 
-def taught(session_id: str, memories: Iterable[tuple[Memory, str]]) -> list[Example]:
-    """The examples that memories give, each with the message that said it."""
+def taught(
+    session_id: str, memories: Iterable[tuple[Memory, str]], more: Mapping[str, Iterable[str]] | None = None
+) -> list[Example]:
+    """The examples that memories give, each with the message that said it; `more`: further questions, by memory id."""
     found: dict[str, Example] = {}
     for memory, message_id in memories:
-        for question, answer in lessons(memory):
+        further = (more or {}).get(memory.id, ())
+        for question, answer in [*lessons(memory), *((question, second_person(memory.text)) for question in further)]:
             messages = ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
             example = Example(session_id, message_id, "restated", question, answer, messages)
             found[example.id] = example

@@ -92,9 +92,7 @@ def test_a_name_in_small_letters_is_forgotten_where_only_the_assistant_said_it(s
     script.forget["c"] = (ForgetRequest(0, "my fiat panda"),)
     memory = MemoryProcessor(store=store, extractor=script)
     memory.process_session(said("a", 1, "u: my car is a fiat panda", "a: Then take the Panda."))
-    memory.process_session(
-        said("b", 2, "u: service on thursday?", "a: No, book the Panda in.", "u: and hens?")
-    )
+    memory.process_session(said("b", 2, "u: service on thursday?", "a: No, book the Panda in.", "u: and hens?"))
     result = memory.process_session(said("c", 3, "u: forget everything about my fiat panda", "a: Forgotten."))
     assert result["forgotten_in"] == ["a", "b", "c"]
     assert b"anda" not in left(store) and b"and hens?" in left(store)

@@ -13,6 +13,7 @@ from atles.errors import EndpointError
 from atles.pipeline.extract_llm import LlmExtractor, prompt
 from atles.pipeline.extract_llm.tokens import words
 from atles.records import Claim, Extraction, MemoryType, Session
+from atles.serving.metered import cost
 from atles.serving.openai import Endpoint
 from tests.fakes.endpoint import FakeEndpoint, FakeModel, says, status, text
 from tests.samples import session
@@ -415,7 +416,7 @@ LONG = tuple(
 def test_a_long_session_is_read_in_overlapping_windows_that_fit() -> None:
     parts = prompt.windows(session("s", *LONG), 1400)
     assert len(parts) > 3
-    assert all(prompt.cost(prompt.chat(part)) <= 1400 for part in parts)
+    assert all(cost(prompt.chat(part)) <= 1400 for part in parts)
     assert all(before[-2:] == after[:2] for before, after in itertools.pairwise(parts))
     seen = {line.partition("]")[0] for part in parts for line in part}
     assert len(seen) == 120, "and no message is left out"
@@ -426,7 +427,7 @@ def test_a_long_session_is_read_in_overlapping_windows_that_fit() -> None:
 )
 def test_one_endless_message_fits_too(lines: tuple[str, ...]) -> None:
     for part in prompt.windows(session("s", *lines), 1200):
-        assert prompt.cost(prompt.chat(part)) <= 1200
+        assert cost(prompt.chat(part)) <= 1200
 
 
 def test_what_is_said_in_any_window_is_found_and_told_apart() -> None:
@@ -439,52 +440,6 @@ def test_what_is_said_in_any_window_is_found_and_told_apart() -> None:
     model = FakeModel(reads)
     found = LlmExtractor(model, Rules(), max_input_tokens=1400).extract(session("s", *lines))
     assert stored(found) == ["I live in Lyon", "My dog is called Rex"] and len(model.chats) > 3
-
-
-@dataclass
-class Day:
-    tokens: int = 0
-
-    def spent(self) -> int:
-        return self.tokens
-
-    def spend(self, tokens: int) -> None:
-        self.tokens += tokens
-
-    def resets_in(self) -> float:
-        return 3600.0
-
-
-def test_the_days_tokens_are_counted_and_kept_to() -> None:
-    day = Day()
-    extractor = LlmExtractor(FakeModel(answer(), tokens=1500), Rules(), tokens_per_day=6000, budget=day)
-    extractor.extract(session("s1", "u: hello there"))
-    assert day.tokens == 1500
-    day.tokens = 5000
-    with pytest.raises(EndpointError, match=r"memory\.llm_tokens_per_day") as caught:
-        extractor.extract(session("s2", "u: hello again"))
-    assert (caught.value.kind, caught.value.retryable, caught.value.retry_after) == ("budget", True, 3600.0)
-    assert day.tokens == 5000
-    small = LlmExtractor(FakeModel(answer()), Rules(), tokens_per_day=100, budget=Day())
-    with pytest.raises(EndpointError) as never:
-        small.extract(session("s", "u: hello"))
-    assert not never.value.retryable, "tomorrow has no more tokens than today"
-    with pytest.raises(ValueError):
-        LlmExtractor(FakeModel(answer()), Rules(), tokens_per_day=100)
-
-
-@pytest.mark.parametrize(
-    ("kind", "tokens", "free"),
-    [("unreachable", 0, True), ("rate_limited", 0, True), ("timeout", 0, False), ("bad_output", 700, False)],
-)
-def test_a_failed_call_is_counted_where_the_server_may_have_worked(kind: str, tokens: int, free: bool) -> None:
-    day = Day()
-    extractor = LlmExtractor(
-        FakeModel(EndpointError(kind, "no", tokens=tokens)), Rules(), tokens_per_day=9000, budget=day
-    )
-    with pytest.raises(EndpointError):
-        extractor.extract(session("s", "u: hello"))
-    assert (day.tokens == 0) is free and (not tokens or day.tokens == tokens)
 
 
 def test_a_session_has_its_own_limits() -> None:
@@ -573,7 +528,7 @@ def test_the_schema_is_one_that_strict_mode_takes() -> None:
             check(schema["items"])
 
     check(prompt.SCHEMA)
-    assert prompt.cost(prompt.chat(())) < 900, "short enough for a small model"
+    assert cost(prompt.chat(())) < 900, "short enough for a small model"
 
 
 def test_long_and_strange_texts_are_read_in_a_moment() -> None:

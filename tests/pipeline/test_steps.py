@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from atles.config import Settings
-from atles.errors import AtlesError
+from atles.errors import AtlesError, EndpointError
 from atles.layout import Home
-from atles.pipeline import release
+from atles.pipeline import jobs, release
 from atles.pipeline.answer import Answerer
 from atles.pipeline.jobs import train_now
+from atles.pipeline.teacher import Teacher
 from atles.queue import NewJob
 from atles.records import AdapterState, Arrival, Split, Step
 from tests.fakes import FakePrograms
+from tests.fakes.endpoint import FakeModel
 from tests.pipeline.conftest import SETTINGS, Pipeline
 from tests.samples import EXAMPLES, chat, document
 
@@ -225,6 +227,27 @@ def test_what_holds_no_more_is_no_longer_taught(pipeline: Pipeline, home: Home) 
     (file,) = home.training_data.glob("training_a_*.jsonl")
     assert "Leeds." not in {line["output"] for line in lines(file)}
     assert [entry["revision"] for entry in pipeline.store.logs.of_session("a")] == [1], "it is logged once"
+
+
+def test_a_teachers_wordings_are_learned_and_paid_for_once(pipeline: Pipeline) -> None:
+    model = FakeModel({"questions": [{"statement": 1, "question": "Which city is mine?", "answer": "Leeds"}]})
+    pipeline.context.teacher = Teacher(model)
+    pipeline.arrive(document("a", "u: I live in Leeds.", "a: Nice."))
+    pipeline.work_off()
+    wordings = lambda: {it.instruction for it in pipeline.store.examples.of_session("a") if it.kind == "restated"}  # noqa: E731
+    assert {"Which city is mine?", "Where do I live?"} <= wordings()
+    pipeline.queue.put(jobs.data_job(pipeline.store.sessions.get("a")))
+    pipeline.work_off()
+    assert "Which city is mine?" in wordings() and len(model.chats) == 1
+
+
+def test_a_teacher_that_is_down_is_waited_for_and_then_done_without(pipeline: Pipeline) -> None:
+    model = FakeModel(EndpointError("unreachable", "no server answers"))
+    pipeline.context.teacher = Teacher(model)
+    pipeline.arrive(document("a", "u: I live in Leeds.", "a: Nice."))
+    pipeline.work_off()
+    assert len(model.chats) == SETTINGS.queue.max_attempts and pipeline.queue.dead() == []
+    assert pipeline.store.examples.of_session("a")
 
 
 def test_the_same_session_again_is_not_learned_again(pipeline: Pipeline, home: Home) -> None:

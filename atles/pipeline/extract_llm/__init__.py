@@ -14,14 +14,12 @@ from atles.pipeline.extract_llm import prompt
 from atles.pipeline.extract_llm.verify import Guard, SlotOf, Verifier
 from atles.records import Claim, Extraction, ForgetRequest, MemoryType, Session, content_id
 from atles.serving import Chat
-from atles.serving.reply import Usage
+from atles.serving.metered import Model, cost, spent_by
 
 log = logging.getLogger("atles.extract")
 
 _MANY = 4  # claims of the rules: a model that finds none where they find so many cannot do it
 _KEPT_ANSWERS = 64  # so that a session that is tried again does not pay for its first windows again
-# Failed calls that cost nothing; after a timeout the server may have worked all the same.
-_FREE = frozenset({"unreachable", "unauthorized", "rate_limited", "no_model", "bad_request", "stopped"})
 
 
 class Extractor(Protocol):
@@ -30,35 +28,11 @@ class Extractor(Protocol):
     def extract(self, session: Session) -> Extraction: ...
 
 
-class Model(Protocol):
-    """One model of one server, as `atles.serving.openai.Endpoint` is."""
-
-    model: str
-
-    def complete_json(self, messages: Chat, schema: Mapping[str, Any], max_tokens: int) -> tuple[Any, Usage]: ...
-
-
-class TokenBudget(Protocol):
-    """Counts the tokens of a day, wherever it keeps them."""
-
-    def spent(self) -> int:
-        """Tokens of today."""
-        ...
-
-    def spend(self, tokens: int) -> None:
-        """Count more; below zero where less was used than was put aside."""
-        ...
-
-    def resets_in(self) -> float:
-        """Seconds until another day begins."""
-        ...
-
-
 class LlmExtractor:
     """`rules` finds the topics, and shows what a model must not miss altogether.
 
-    `tokens_per_day` is kept with `budget`; 0 means no limit. `guard` and `slot_of` add a rule's eye to the
-    verification: why a sentence is no memory, and which slot a plain sentence fills.
+    `guard` and `slot_of` add a rule's eye to the verification: why a sentence is no memory, and which slot a plain
+    sentence fills.
     """
 
     def __init__(
@@ -70,16 +44,12 @@ class LlmExtractor:
         max_output_tokens: int = 1024,
         max_calls: int = 24,
         max_session_tokens: int = 200_000,
-        tokens_per_day: int = 0,
-        budget: TokenBudget | None = None,
         guard: Guard | None = None,
         slot_of: SlotOf | None = None,
     ) -> None:
-        if tokens_per_day and budget is None:
-            raise ValueError("tokens_per_day needs a budget that counts them")
         self._endpoint, self._rules, self._guard, self._slot_of = endpoint, rules, guard, slot_of
         self._max_input, self._max_output, self._max_calls = max_input_tokens, max_output_tokens, max_calls
-        self._max_session, self._per_day, self._budget = max_session_tokens, tokens_per_day, budget
+        self._max_session = max_session_tokens
         self._answers: dict[str, Any] = {}
 
     def extract(self, session: Session) -> Extraction:
@@ -138,35 +108,17 @@ class LlmExtractor:
                 yield from self._ask(part, call, again=False)
 
     def _call(self, chat: Chat, call: "_Calls") -> Any:
-        most = prompt.cost(chat) + self._max_output
+        most = cost(chat) + self._max_output
         if call.count >= call.most or call.tokens + most > call.most_tokens:
             raise self._over(f"the session has taken {call.count} calls and {call.tokens} tokens")
-        self._put_aside(most)
         call.count += 1
-        used = most
         try:
             answer, usage = self._endpoint.complete_json(chat, prompt.SCHEMA, self._max_output)
-            used = usage.total
         except EndpointError as error:
-            used = error.tokens or (0 if error.kind in _FREE else most)
+            call.tokens += spent_by(error, most)
             raise
-        finally:
-            call.tokens += used
-            if self._budget:
-                self._budget.spend(used - most)
+        call.tokens += usage.total
         return answer
-
-    def _put_aside(self, tokens: int) -> None:
-        if not self._budget:
-            return
-        if self._per_day:
-            spent = self._budget.spent()
-            if spent + tokens > self._per_day:
-                wait = None if tokens > self._per_day else self._budget.resets_in()
-                left = f"{spent} of today's {self._per_day} tokens of {self._endpoint.model} are used, {tokens} needed"
-                hint = "raise" if wait is None else "it goes on tomorrow, or raise"
-                raise EndpointError("budget", f"{left}; {hint} memory.llm_tokens_per_day", retry_after=wait)
-        self._budget.spend(tokens)
 
     def _over(self, what: str) -> EndpointError:
         return EndpointError("budget", f"{what}; raise memory.llm_max_input_tokens if the model can read more at once")

@@ -97,11 +97,6 @@ def chat(lines: Sequence[str]) -> Chat:
     )
 
 
-def cost(messages: Chat) -> int:
-    """About how many tokens a prompt is."""
-    return sum(estimate_tokens(message["content"]) + 8 for message in messages)
-
-
 def windows(session: Session, max_tokens: int) -> list[list[str]]:
     """The session as numbered lines, cut into overlapping parts that each fit, prompt included."""
     room = max(max_tokens, LEAST_INPUT_TOKENS) - _FIXED_TOKENS
