@@ -65,11 +65,12 @@ if TYPE_CHECKING:
         track_assistant_message,
         track_user_message,
     )
-    from atles.config import Settings, load_settings
+    from atles.config import load_settings
     from atles.daemon import LearningDaemon, get_daemon, get_daemon_status, start_daemon, stop_daemon
     from atles.layout import Home
     from atles.pipeline.finetune import ModelFineTuner
     from atles.pipeline.memory import MemoryProcessor
+    from atles.settings import Settings
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Settings: command line > ATLES_* environment > one TOML file > the defaults below, which exist only here.
+"""The settings in force: command line > ATLES_* environment > one TOML file > the defaults in `settings`.
 
 Knows names and types, reads one file; creates nothing. An unknown key is an error that names the nearest known one.
 """
@@ -6,207 +6,15 @@ Knows names and types, reads one file; creates nothing. An unknown key is an err
 import difflib
 import math
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from atles.errors import ConfigError
 from atles.layout import Home
-
-
-def _setting(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
-@dataclass(frozen=True)
-class DaemonSettings:
-    poll_seconds: float = _setting(5.0, "look into sessions/ this often, even when no file event came")
-    idle_minutes: float = _setting(30.0, "close a session whose host wrote nothing for this long")
-    settle_seconds: float = _setting(10.0, "a file that cannot be parsed yet may be unfinished for this long")
-
-
-@dataclass(frozen=True)
-class QueueSettings:
-    max_attempts: int = _setting(4, "tries of a step before it goes to the dead-letter list")
-    backoff_seconds: float = _setting(2.0, "wait before the second try; doubles each time")
-    lease_seconds: float = _setting(60.0, "a worker that is silent for this long has lost its job")
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    base: str = _setting("smollm2-135m-instruct", "the base model: smollm2-135m-instruct, hf:<repo>, or a local folder")
-    folder: str = _setting("", "where converted models are kept; empty: <home>/models")
-    precision: str = _setting("auto", "auto, fp32 or bf16")
-    device: str = _setting("auto", "auto, cpu or cuda")
-    threads: int = _setting(0, "CPU threads of training and answering; 0: from the load found")
-    max_tokens: int = _setting(96, "longest answer of ask and chat, in tokens")
-
-
-@dataclass(frozen=True)
-class MemorySettings:
-    topics: int = _setting(8, "key phrases kept per session")
-    recall: int = _setting(5, "remembered things put before a question")
-    recall_tokens: int = _setting(400, "most tokens that they may take, by estimate")
-    recall_share: float = _setting(0.8, "of these only what scores at least this share of the best; 0: all of them")
-    preferences: int = _setting(8, "ways to be answered that the user asked for, put before every question; 0: none")
-    fade_days: float = _setting(0.0, "what was neither said nor used for so long holds no more; 0: nothing fades")
-    rerank: str = _setting("off", "off, or minilm: a small embedding model orders what is found (atles[embed])")
-    extractor: str = _setting("rules", "who finds facts in chats: rules, or llm (an OpenAI-compatible server)")
-    llm_url: str = _setting("http://127.0.0.1:11434/v1", "the server of the extractor llm")
-    llm_model: str = _setting("", "the model that it is to use")
-    llm_api_key_env: str = _setting("", "environment variable that holds its API key; empty: none is sent")
-    llm_timeout_seconds: float = _setting(60.0, "longest wait for one answer of it")
-    llm_max_input_tokens: int = _setting(3000, "most tokens of a session sent at once; a longer one is sent in parts")
-    llm_tokens_per_day: int = _setting(500_000, "most tokens that it may take in a day; 0: no limit")
-
-
-@dataclass(frozen=True)
-class ScrubSettings:
-    level: str = _setting(
-        "secrets", "what is replaced before anything is stored: secrets, pii (also who and where), off"
-    )
-    keep_raw: bool = _setting(False, "keep session files in processed/ as they came, secrets and all")
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    enabled: bool = _setting(True, "train at all")
-    min_new_examples: int = _setting(16, "train once this many examples were never trained on")
-    hours: str = _setting("", "only train then, as 22:00-07:00 (local time); empty: at any time")
-    max_load: float = _setting(1.0, "wait while more processes than this want a core, per core; 0: train regardless")
-    on_battery: bool = _setting(False, "train while the machine runs on its battery, too")
-    minutes_per_day: float = _setting(0.0, "begin no training once so many were spent in a day; 0: no limit")
-    shared: bool = _setting(
-        False, "where several users have sessions, train one adapter on all, which tells each of all"
-    )
-    heldout_every: int = _setting(5, "every n-th session is never trained on; it checks the adapter")
-    practice: bool = _setting(
-        False, "practise once to answer from memory before learning: helps the smallest models read it"
-    )
-    max_exchanges: int = _setting(32, "answers as they were given that a training takes, at most; half of them newest")
-    max_taught: int = _setting(240, "questions on what was remembered that a training takes, at most")
-    teacher: bool = _setting(
-        False, "let the model at memory.llm_url find more ways to ask for what is taught; each is verified"
-    )
-    method: str = _setting(
-        "sft",
-        "sft; distill: the model with the answer among its notes teaches itself; dpo: sft, and answers turned down",
-    )
-    lora_rank: int = _setting(16, "rank of the LoRA matrices")
-    lora_alpha: int = _setting(32, "LoRA scale; the update is multiplied by alpha / rank")
-    learning_rate: float = _setting(1e-3, "peak learning rate of AdamW")
-    epochs: int = _setting(6, "passes over the examples")
-    repeat: int = _setting(2, "how often one pass shows a short example; longer ones less often")
-    batch_size: int = _setting(4, "examples per step")
-    anchors_per_step: int = _setting(4, "general prompts per step on which the model is held to its base")
-    anchor_weight: float = _setting(40.0, "weight of that term in the loss")
-    max_length: int = _setting(256, "longest training sequence, in tokens")
-    max_steps: int = _setting(0, "stop after this many steps; 0: no cap")
-    seed: int = _setting(0, "seed of shuffling and of the LoRA initialisation")
-
-
-@dataclass(frozen=True)
-class GateSettings:
-    min_heldout: int = _setting(6, "held-out examples needed to judge at all")
-    max_heldout: int = _setting(60, "held-out examples that it judges by, at most")
-    min_gain: float = _setting(0.01, "relative fall of the loss that counts as learning, beyond chance")
-    max_general_loss: float = _setting(
-        0.05, "share of all general prompts by which fewer may be right than before, at the worst end of the interval"
-    )
-    keep_margin: float = _setting(
-        0.2, "share of the base's right general answers that may be lost, at the worst end of the interval"
-    )
-    max_drift: float = _setting(0.25, "how far it may be from the base on neutral prompts (KL, nats a token)")
-    confidence: float = _setting(0.95, "how sure the gate must be of a gain and of what was kept")
-    max_tokens: int = _setting(32, "longest answer to a general prompt, in tokens")
-
-
-@dataclass(frozen=True)
-class Settings:
-    daemon: DaemonSettings = field(default_factory=DaemonSettings)
-    queue: QueueSettings = field(default_factory=QueueSettings)
-    model: ModelSettings = field(default_factory=ModelSettings)
-    scrub: ScrubSettings = field(default_factory=ScrubSettings)
-    memory: MemorySettings = field(default_factory=MemorySettings)
-    train: TrainSettings = field(default_factory=TrainSettings)
-    gate: GateSettings = field(default_factory=GateSettings)
-
-
-_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
-# What is not about a value's type. One line each: the key, the test, and what to say.
-_RULES = (
-    ("daemon.poll_seconds", lambda v: v > 0, "must be above 0"),
-    ("daemon.idle_minutes", lambda v: v > 0, "must be above 0"),
-    ("daemon.settle_seconds", lambda v: v >= 0, "must not be negative"),
-    ("queue.max_attempts", lambda v: v >= 1, "must be at least 1"),
-    ("queue.backoff_seconds", lambda v: v >= 0, "must not be negative"),
-    ("queue.lease_seconds", lambda v: v > 0, "must be above 0"),
-    ("model.precision", lambda v: v in ("auto", "fp32", "bf16"), "must be auto, fp32 or bf16"),
-    ("model.device", lambda v: v in ("auto", "cpu", "cuda"), "must be auto, cpu or cuda"),
-    ("model.threads", lambda v: v >= 0, "must not be negative"),
-    ("model.max_tokens", lambda v: v >= 1, "must be at least 1"),
-    ("memory.topics", lambda v: v >= 0, "must not be negative"),
-    ("memory.recall", lambda v: v >= 0, "must not be negative"),
-    ("memory.recall_tokens", lambda v: v >= 1, "must be at least 1"),
-    ("memory.recall_share", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
-    ("memory.preferences", lambda v: v >= 0, "must not be negative"),
-    ("memory.fade_days", lambda v: v >= 0, "must not be negative"),
-    ("memory.rerank", lambda v: v in ("off", "minilm"), "must be off or minilm"),
-    ("memory.extractor", lambda v: v in ("rules", "llm"), "must be rules or llm"),
-    ("memory.llm_url", lambda v: v.startswith(("http://", "https://")), "must begin with http:// or https://"),
-    ("memory.llm_timeout_seconds", lambda v: v > 0, "must be above 0"),
-    ("memory.llm_max_input_tokens", lambda v: v >= 1000, "must be at least 1000: the instructions take half of that"),
-    ("memory.llm_tokens_per_day", lambda v: v >= 0, "must not be negative"),
-    ("scrub.level", lambda v: v in ("secrets", "pii", "off"), "must be secrets, pii or off"),
-    ("train.hours", lambda v: not v or re.fullmatch(rf"{_TIME}-{_TIME}", v), "must be like 22:00-07:00, or empty"),
-    ("train.max_load", lambda v: v >= 0, "must not be negative"),
-    ("train.minutes_per_day", lambda v: v >= 0, "must not be negative"),
-    ("train.min_new_examples", lambda v: v >= 1, "must be at least 1"),
-    ("train.heldout_every", lambda v: v >= 2, "must be at least 2: the gate needs sessions of both kinds"),
-    ("train.max_exchanges", lambda v: v >= 0, "must not be negative"),
-    ("train.max_taught", lambda v: v >= 0, "must not be negative"),
-    ("train.repeat", lambda v: v >= 1, "must be at least 1"),
-    ("gate.max_heldout", lambda v: v >= 1, "must be at least 1"),
-    ("train.method", lambda v: v in ("sft", "distill", "dpo"), "must be sft, distill or dpo"),
-    ("train.lora_rank", lambda v: v >= 1, "must be at least 1"),
-    ("train.lora_alpha", lambda v: v >= 1, "must be at least 1"),
-    ("train.learning_rate", lambda v: v > 0, "must be above 0"),
-    ("train.epochs", lambda v: v >= 1, "must be at least 1"),
-    ("train.batch_size", lambda v: v >= 1, "must be at least 1"),
-    ("train.anchors_per_step", lambda v: v >= 0, "must not be negative"),
-    ("train.anchor_weight", lambda v: v >= 0, "must not be negative"),
-    ("train.max_length", lambda v: v >= 16, "must be at least 16"),
-    ("train.max_steps", lambda v: v >= 0, "must not be negative"),
-    ("gate.max_drift", lambda v: v > 0, "must be above 0"),
-    ("gate.confidence", lambda v: 0.5 <= v < 1, "must be from 0.5 to below 1"),
-    ("gate.min_heldout", lambda v: v >= 1, "must be at least 1"),
-    ("gate.max_general_loss", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
-    ("gate.keep_margin", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
-    ("gate.max_tokens", lambda v: v >= 1, "must be at least 1"),
-)
-
-
-def keys(settings: Settings | None = None) -> dict[str, Any]:
-    """Every setting as `section.key`, with its value."""
-    settings = settings or Settings()
-    return {
-        f"{section.name}.{option.name}": getattr(getattr(settings, section.name), option.name)
-        for section in fields(Settings)
-        for option in fields(getattr(settings, section.name))
-    }
-
-
-def help_texts() -> dict[str, str]:
-    """Every setting as `section.key`, with one line on what it does."""
-    defaults = Settings()
-    return {
-        f"{section.name}.{option.name}": option.metadata["help"]
-        for section in fields(Settings)
-        for option in fields(getattr(defaults, section.name))
-    }
+from atles.settings import RULES, SECTIONS, ModelServer, Settings, keys
 
 
 def load_settings(
@@ -264,10 +72,9 @@ def _from_file(path: Path, must_exist: bool) -> Iterable[tuple[str, Any]]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    sections = [section.name for section in fields(Settings)]
     for section, values in document.items():
-        if section not in sections:
-            raise ConfigError(f"unknown section [{section}] in {path}{_nearest(section, sections)}")
+        if section not in (*SECTIONS, "models"):
+            raise ConfigError(f"unknown section [{section}] in {path}{_nearest(section, (*SECTIONS, 'models'))}")
         if not isinstance(values, dict):
             raise ConfigError(f"{section} in {path} must be a section: write [{section}] and its keys below")
         yield from ((f"{section}.{key}", value) for key, value in values.items())
@@ -291,18 +98,40 @@ def _read(key: str, text: str, where: str) -> Any:
 
 
 def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
-    kind = type(_known(key, where))
+    section, option = key.split(".", 1)
+    if section == "models":
+        return replace(settings, models={**settings.models, option: _model(option, value, where)})
+    value = _checked(key, value, type(_known(key, where)), where)
+    return replace(settings, **{section: replace(getattr(settings, section), **{option: value})})
+
+
+def _model(name: str, values: Any, where: str) -> ModelServer:
+    """A `[models.NAME]` from its keys."""
+    place = f"[models.{name}] {where}"
+    if not isinstance(values, dict):
+        raise ConfigError(f"models.{name} {where} must be a section: write [models.{name}] and its keys below")
+    known = {option.name: option.default for option in fields(ModelServer) if option.name != "name"}
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"unknown setting {key!r} in {place}{_nearest(key, known)}")
+    if "url" not in values:
+        raise ConfigError(f"{place} needs a url")
+    checked = {key: _checked(f"models.{key}", value, type(known[key]), place) for key, value in values.items()}
+    return ModelServer(name, **checked)
+
+
+def _checked(key: str, value: Any, kind: type, where: str) -> Any:
+    """The value, if it is of that type and keeps the setting's rules."""
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
         raise ConfigError(f"{key} {where} must be {_a(kind)}, not {value!r}")
     if kind is float and not math.isfinite(value):
         raise ConfigError(f"{key} {where} must be a finite number, not {value!r}")
-    for ruled, holds, message in _RULES:
+    for ruled, holds, message in RULES:
         if ruled == key and not holds(value):
             raise ConfigError(f"{key} {where} {message}, not {value!r}")
-    section, option = key.split(".")
-    return replace(settings, **{section: replace(getattr(settings, section), **{option: value})})
+    return value
 
 
 def _known(key: str, where: str) -> Any:

@@ -17,7 +17,7 @@ from atles.capture.abandoned import close_abandoned
 from atles.capture.inbox import Inbox
 from atles.capture.monitor import Monitor
 from atles.clock import new_id
-from atles.config import Settings, load_settings
+from atles.config import load_settings
 from atles.errors import AtlesError, HomeLocked
 from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
@@ -29,6 +29,7 @@ from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job
 from atles.queue.leases import LeaseQueue
 from atles.records import canonical_json
+from atles.settings import Settings
 from atles.store import Store
 
 log = logging.getLogger("atles.daemon")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from atles.config import Settings, help_texts, keys, load_settings
+from atles.config import load_settings
 from atles.errors import ConfigError
 from atles.layout import Home
+from atles.settings import Settings, help_texts, keys
 
 
 def load(

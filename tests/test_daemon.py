@@ -11,13 +11,13 @@ import pytest
 from filelock import FileLock
 
 import atles
-from atles.config import DaemonSettings, Settings
 from atles.daemon import LearningDaemon, get_daemon, get_daemon_status, home_status, start_daemon, stop_daemon
 from atles.errors import AtlesError, HomeLocked, StoreError
 from atles.insights.status import owner
 from atles.layout import Home
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import MemoryProcessor
+from atles.settings import DaemonSettings, Settings
 from tests.fakes import FakePrograms
 from tests.fakes.process import until
 from tests.samples import chat, drop

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from atles import programs
-from atles.config import GateSettings
 from atles.pipeline import release
 from atles.pipeline.finetune import prompts
 from atles.pipeline.gate import gate
 from atles.records import Verdict
+from atles.settings import GateSettings
 
 pytestmark = pytest.mark.slow
 

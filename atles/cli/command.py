@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atles.config import Settings, load_settings
+from atles.config import load_settings
 from atles.errors import AtlesError, ConfigError
 from atles.layout import Home
+from atles.settings import Settings
 
 if TYPE_CHECKING:
     from atles.queue import Queue

@@ -14,13 +14,13 @@ import click
 import atles
 from atles.capture import session_file
 from atles.cli.command import Command, Scope
-from atles.config import Settings
 from atles.daemon import LearningDaemon
 from atles.errors import AtlesError
 from atles.layout import Home, write_atomic
 from atles.pipeline.answer import Answerer
 from atles.pipeline.progress import describe
 from atles.records import Adapter
+from atles.settings import Settings
 from atles.store import Store
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ import click
 
 from atles.cli.command import FAILED, Command, Scope, queue_of
 from atles.cli.show import answer, count, styled, table
-from atles.config import Settings
 from atles.errors import AtlesError
 from atles.insights.status import owner
 from atles.layout import Home
+from atles.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,9 +9,10 @@ import click
 
 from atles.cli.command import Group, Scope
 from atles.cli.show import answer, styled, table
-from atles.config import help_texts, keys, load_settings
+from atles.config import load_settings
 from atles.errors import AtlesError
 from atles.layout import write_atomic
+from atles.settings import help_texts, keys
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

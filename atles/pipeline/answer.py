@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from atles.config import Settings
 from atles.layout import Home
 from atles.pipeline.finetune import model_spec
 from atles.pipeline.injected import with_memory
@@ -10,6 +9,7 @@ from atles.pipeline.memory import open_memory
 from atles.pipeline.release import whole
 from atles.programs import Progress
 from atles.serving.local import LocalModel
+from atles.settings import Settings
 from atles.store import Store
 from atles.store.adapters import BASE
 

@@ -12,13 +12,14 @@ from filelock import FileLock
 
 from atles import programs
 from atles.clock import compact, timestamp
-from atles.config import ModelSettings, Settings, load_settings
+from atles.config import load_settings
 from atles.errors import AtlesError
 from atles.layout import Home, file_name
 from atles.pipeline.dataset import build_examples, write_session_files
 from atles.pipeline.injected import with_memory
 from atles.pipeline.practice import exercises
 from atles.records import Example, Recalled, Session, TrainReport, content_id
+from atles.settings import ModelSettings, Settings
 
 Progress = Callable[[Mapping[str, Any]], None]
 

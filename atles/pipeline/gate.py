@@ -18,8 +18,8 @@ import random
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
-from atles.config import GateSettings
 from atles.records import Check, Score, Verdict
+from atles.settings import GateSettings
 
 _RESAMPLES = 2000
 _MOST_SHOWN = 3  # leaks that a reason quotes

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event
 
-from atles.config import Settings
 from atles.layout import Home
 from atles.pipeline import release
 from atles.pipeline.finetune import ModelFineTuner, Progress
@@ -13,6 +12,7 @@ from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.teacher import Teacher
 from atles.queue import NewJob, Queue
 from atles.records import Step
+from atles.settings import Settings
 from atles.store import Store
 from atles.store.sessions import StoredSession
 

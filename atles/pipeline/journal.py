@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 
 from atles.clock import compact
-from atles.config import Settings
 from atles.layout import Home, file_name, sync_folder, write_atomic
 from atles.pipeline import schedule
 from atles.records import Adapter, SessionLog, Split, Step
+from atles.settings import Settings
 from atles.store import Store
 from atles.store.adapters import BASE
 from atles.store.sessions import StoredSession

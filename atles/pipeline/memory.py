@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atles.clock import now
-from atles.config import MemorySettings, Settings, environment
+from atles.config import environment
 from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline import forget, injected, learn
@@ -26,6 +26,7 @@ from atles.pipeline.teacher import Teacher
 from atles.records import Extraction, Memory, MemoryType, Recalled, Session
 from atles.serving.embedder import Embedder
 from atles.serving.metered import Metered, Model
+from atles.settings import MemorySettings, Settings
 from atles.store import Store
 from atles.store.sessions import StoredSession, moment
 

@@ -9,12 +9,12 @@ from threading import Event
 from typing import Any
 
 from atles import programs
-from atles.config import Settings
 from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline.finetune import model_spec, prompts
 from atles.pipeline.scrub import secrets
 from atles.records import Adapter, AdapterState, Dataset, EvalReport, Score, Verdict
+from atles.settings import Settings
 from atles.store import Store
 from atles.store.adapters import BASE
 

@@ -6,8 +6,8 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from atles.config import TrainSettings
 from atles.records import Adapter
+from atles.settings import TrainSettings
 
 _POWER = Path("/sys/class/power_supply")
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from atles.config import QueueSettings
 from atles.errors import EndpointError, LeaseLost, ProgramFailed
 from atles.queue import Job, NewJob, Queue
+from atles.settings import QueueSettings
 from atles.store import Store
 
 log = logging.getLogger("atles.worker")

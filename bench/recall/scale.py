@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from atles.config import ScrubSettings, Settings
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.recall import STOP_WORDS
+from atles.settings import ScrubSettings, Settings
 from atles.store.turns import words
 from bench.figures import Figure, percentile, say
 from bench.sessions import EXAMPLES, TOPICAL_CHAT

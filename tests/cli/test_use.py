@@ -11,9 +11,10 @@ import pytest
 from click.testing import Result
 
 from atles.cli import doctor as doctor_module
-from atles.config import keys, load_settings
+from atles.config import load_settings
 from atles.layout import Home
 from atles.serving.local import LocalModel
+from atles.settings import keys
 
 Call = Callable[..., Result]
 Told = Callable[..., Any]

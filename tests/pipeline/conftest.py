@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from atles.capture.inbox import Inbox
-from atles.config import GateSettings, QueueSettings, Settings
 from atles.layout import Home
 from atles.pipeline import jobs, steps
 from atles.pipeline.finetune import ModelFineTuner
@@ -17,6 +16,7 @@ from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.worker import WakeUp, Worker
 from atles.queue.leases import LeaseQueue
 from atles.records import Arrival
+from atles.settings import GateSettings, QueueSettings, Settings
 from atles.store import Store
 from tests.fakes import FakePrograms
 from tests.samples import drop

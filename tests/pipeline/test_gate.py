@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from atles.config import GateSettings
 from atles.pipeline.gate import change_at_least, gate, lower_bound, share_at_least
 from atles.records import Score
+from atles.settings import GateSettings
 
 SETTINGS = GateSettings()
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from atles.config import MemorySettings, Settings
 from atles.errors import AtlesError
 from atles.pipeline.injected import MARK_BEGIN, MARK_END, with_memory
 from atles.pipeline.memory import MemoryProcessor
 from atles.records import Claim, Extraction, ForgetRequest, MemoryType, Session
+from atles.settings import MemorySettings, Settings
 from atles.store import Store
 from tests.samples import document, session
 

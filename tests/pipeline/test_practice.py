@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from atles.config import Settings
 from atles.layout import Home
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.injected import HEADING_RECALLED, MARK_BEGIN
 from atles.pipeline.practice import exercises
+from atles.settings import Settings
 from tests.fakes import FakePrograms
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from atles.config import TrainSettings
 from atles.pipeline.schedule import minutes_on, not_now, on_battery
 from atles.records import Adapter, AdapterState
+from atles.settings import TrainSettings
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 SETTINGS = TrainSettings()

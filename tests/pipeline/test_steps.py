@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from atles.config import Settings
 from atles.errors import AtlesError, EndpointError
 from atles.layout import Home
 from atles.pipeline import jobs, release
@@ -17,6 +16,7 @@ from atles.pipeline.jobs import train_now
 from atles.pipeline.teacher import Teacher
 from atles.queue import NewJob
 from atles.records import AdapterState, Arrival, Split, Step
+from atles.settings import Settings
 from tests.fakes import FakePrograms
 from tests.fakes.endpoint import FakeModel
 from tests.pipeline.conftest import SETTINGS, Pipeline

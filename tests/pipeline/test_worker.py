@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from atles.config import QueueSettings
 from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job, NewJob
 from atles.queue.leases import LeaseQueue
+from atles.settings import QueueSettings
 from atles.store import Store
 
 
