@@ -43,6 +43,7 @@ class Home:
         self.log = self.daemon / "daemon.log"
         self.lock = self.daemon / "daemon.lock"
         self.owner = self.daemon / "daemon.json"
+        self.socket = self.daemon / "api.sock"
         self.sessions = self.daemon / "sessions"
         self.open_sessions = self.sessions / "open"
         self.processed = self.sessions / "processed"

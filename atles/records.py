@@ -45,6 +45,14 @@ class MemoryType(StrEnum):
     SUMMARY = "summary"  # of one session
 
 
+class Rating(StrEnum):
+    """What a user said of an answer."""
+
+    UP = "up"
+    DOWN = "down"
+    EDIT = "edit"  # the answer as it should have been
+
+
 class AdapterState(StrEnum):
     CANDIDATE = "candidate"
     PROMOTED = "promoted"
@@ -172,6 +180,14 @@ class Session:
 
 def _text(value: Any) -> str | None:
     return printable(value) if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a user said of an answer; `text` is the better answer of an edit."""
+
+    rating: Rating
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

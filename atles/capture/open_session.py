@@ -42,6 +42,22 @@ class OpenSession:
             session.journal.add(line)
         return session
 
+    @classmethod
+    def of_journal(cls, home: Home, path: Path) -> "OpenSession | None":
+        """The session that a journal holds, to go on with; None if there is none."""
+        earlier = _left_open(path)
+        return cls(home, earlier.session_id, earlier, Journal(path, begun=True)) if earlier else None
+
+    def add(self, text: str) -> None:
+        """Add a message, as JSON; `flush` writes it."""
+        self.messages.append(text)
+        self.journal.add(f'{{"message": {text}}}')
+
+    def set_metadata(self, item: Mapping[str, Any]) -> None:
+        """Change items of the metadata; `flush` writes them."""
+        self.metadata.update(item)
+        self.journal.add(as_json({"metadata": item}))
+
     def everything(self) -> Iterator[str]:
         """The lines of a whole journal."""
         yield as_json(

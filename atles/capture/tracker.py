@@ -66,8 +66,7 @@ class SessionTracker:
         text = as_json(message)
         with self._lock:
             session = self._current or self._begin()
-            session.messages.append(text)
-            session.journal.add(f'{{"message": {text}}}')
+            session.add(text)
             session.flush()
         outbox.retry()
 
@@ -76,8 +75,7 @@ class SessionTracker:
         item = tidy({key: value})
         with self._lock:
             session = self._current or self._begin()
-            session.metadata.update(item)
-            session.journal.add(as_json({"metadata": item}))
+            session.set_metadata(item)
             session.flush()
         outbox.retry()
 

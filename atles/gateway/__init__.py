@@ -1,0 +1,12 @@
+"""The gateway: OpenAI's API in front, any model behind. It forwards, and records on the side.
+
+    server.py         starts and ends it; the routes
+    access.py         who may come in: keys, hosts, origins, limits
+    proxy.py          one request on its way to a model server and back
+    models.py         which server a model name means
+    said.py           what a request and an answer say, for each of the APIs
+    conversations.py  which conversation a request goes on with
+    memory.py         what is remembered, put before a message
+
+Async lives here and nowhere else; what blocks (the database, files that are synced) runs in a few threads.
+"""

@@ -13,12 +13,13 @@ The rules, in the order in which a conversation meets them:
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atles.layout import write_atomic
-from atles.records import Dataset, Example, Message, Session, content_id
+from atles.pipeline.standing import standing
+from atles.records import Dataset, Example, Feedback, Message, Session, content_id
 
 _HISTORY_TURNS = 3  # of the conversation so far; more costs training time and teaches little
 _CORRECTION = re.compile(
@@ -62,14 +63,20 @@ class Turn:
     rejected: str = ""
 
 
-def turns(messages: Sequence[Message]) -> list[Turn]:
+def turns(messages: Sequence[Message], feedback: Mapping[int, Feedback] | None = None) -> list[Turn]:
     """The conversation as questions and the answers that stood, by the rules above."""
-    return _read(messages)[0]
+    return _read(standing(messages, feedback))[0]
 
 
-def rejected_answers(messages: Sequence[Message]) -> list[str]:
-    """The ids of the answers that the user corrected."""
-    return _read(messages)[1]
+def rejected_answers(messages: Sequence[Message], feedback: Mapping[int, Feedback] | None = None) -> list[str]:
+    """The ids of the answers that the user corrected, had made again, or rated as bad."""
+    stood = standing(messages, feedback)
+    kept = {message.id for message in stood}
+    left = [message.id for message in messages if message.role == "assistant" and message.id not in kept]
+    edited = [
+        messages[position].id for position, said in (feedback or {}).items() if said.text and position < len(messages)
+    ]
+    return [*_read(stood)[1], *left, *edited]
 
 
 def _read(messages: Sequence[Message]) -> tuple[list[Turn], list[str]]:
@@ -116,8 +123,11 @@ def _stems(text: str) -> set[str]:
     return {word.lower()[:5] for word in _WORD.findall(text) if len(word) > 3}
 
 
-def build_examples(session: Session) -> list[Example]:
-    """The session's examples: each learned answer after its question alone, and after the conversation so far."""
+def build_examples(session: Session, feedback: Mapping[int, Feedback] | None = None) -> list[Example]:
+    """The session's examples: each learned answer after its question alone, and after the conversation so far.
+
+    `feedback` is what the user said of the answers, by position.
+    """
     system = [
         {"role": "system", "content": message.text.strip()}
         for message in session.messages
@@ -125,7 +135,7 @@ def build_examples(session: Session) -> list[Example]:
     ][:1]
     history: list[dict[str, str]] = []
     examples: dict[str, Example] = {}
-    for turn in turns(session.messages):
+    for turn in turns(session.messages, feedback):
         exchange = [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
         if turn.learned:
             forms = []

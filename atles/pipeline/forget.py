@@ -60,6 +60,7 @@ def forget_messages(store: Store, messages: Iterable[int]) -> Forgotten:
     with store.transaction():
         store.turns.remove_messages(rowids_)
         store.vectors.remove(rowids_)
+        store.feedback.remove(rowids_)
         touched = {memory.id: memory for found in store.memories.of_messages(rowids_).values() for memory in found}
         sessions = store.sessions.forget_messages(rowids_, timestamp())
         store.memories.drop_messages(rowids_)

@@ -107,7 +107,8 @@ class MemoryProcessor:
         with store.transaction():
             self._rewrite(stored)
             store.turns.index(stored.number)
-            store.memories.reject(rejected_answers(session.messages))
+            feedback = store.feedback.of_session(session.session_id)
+            store.memories.reject(rejected_answers(session.messages, feedback))
             claims = [claim for claim in extraction.claims if claim.type not in _APART]
             learned = learn.learn(store, stored, claims, type(self._extractor).__name__)
             topics = learn.topics(extraction.claims)

@@ -163,7 +163,8 @@ class DataStep(_SessionStep):
 
     def apply(self, job: Job, stored: StoredSession, result: dict[str, list[str]]) -> Sequence[NewJob]:
         session = stored.session
-        examples = build_examples(session) + taught(session.session_id, self._said_last(stored), result)
+        feedback = self.c.store.feedback.of_session(session.session_id)
+        examples = build_examples(session, feedback) + taught(session.session_id, self._said_last(stored), result)
         path = self.c.tuner.prepare_training_data(session, examples, stored.received_at, grown=stored.revision > 1)
         new = self.c.store.examples.replace(session.session_id, examples)
         self.ended(job, {"examples": len(examples), "new_examples": new, "file": path.name})

@@ -5,6 +5,8 @@ from pathlib import Path
 from atles.store.adapters import Adapters
 from atles.store.database import Database
 from atles.store.examples import Examples
+from atles.store.feedback import FeedbackGiven
+from atles.store.keys import Keys
 from atles.store.logs import Logs
 from atles.store.memories import Memories
 from atles.store.sessions import Sessions
@@ -27,6 +29,8 @@ class Store:
         self.examples = Examples(self.database)
         self.adapters = Adapters(self.database)
         self.logs = Logs(self.database)
+        self.keys = Keys(self.database)
+        self.feedback = FeedbackGiven(self.database)
 
     def close(self) -> None:
         self.database.close()

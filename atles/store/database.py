@@ -15,7 +15,7 @@ from typing import Any
 
 from atles.errors import StoreError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _BUSY_SECONDS = 30.0
 
 

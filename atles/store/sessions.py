@@ -152,6 +152,20 @@ class Sessions:
         """All sessions, oldest first, without their messages."""
         return [dict(row) for row in self._db.rows("sessions.list")]
 
+    def holds(self, session_id: str) -> bool:
+        """Whether a session of that id is stored."""
+        return self._db.row("sessions.number", session_id=session_id) is not None
+
+    def ending_with(self, keys: Sequence[str]) -> tuple[str, str] | None:
+        """The session whose last message has one of the gateway's keys, and that key; the earliest in `keys`."""
+        row = self._db.row("sessions.ending_with", keys=json.dumps(list(keys)))
+        return (row["session_id"], row["chain"]) if row else None
+
+    def answered(self, answer_id: str) -> tuple[str, int] | None:
+        """The session and position of an answer, by the id that its client was given."""
+        row = self._db.row("sessions.answered", id=answer_id)
+        return (row["session_id"], row["position"]) if row else None
+
     def user(self, name: str | None = None) -> int | None:
         """The number of a user; None if nothing is stored of them.
 
@@ -200,8 +214,15 @@ def columns(message: Message, otherwise: str) -> dict[str, Any]:
         "text": text,
         "timestamp": at,
         "timed": int(own is not None),
-        "raw": None if plain == said else canonical_json(said),
+        "raw": None if plain == said else canonical_json(_beside(said, plain)),
     }
+
+
+def _beside(said: dict[str, Any], plain: dict[str, str]) -> dict[str, Any]:
+    """What a message is more than its columns say; the whole, where it is something else than they say."""
+    if any(key not in said or said[key] != value for key, value in plain.items()):
+        return said
+    return {key: value for key, value in said.items() if key not in plain}
 
 
 def moment(text: str | None) -> str | None:
@@ -220,10 +241,10 @@ def moment(text: str | None) -> str | None:
 
 
 def _message(row: sqlite3.Row) -> Message:
-    if row["raw"] is not None:
-        return Message(row["id"], row["position"], json.loads(row["raw"]))
-    at = row["timestamp"] if row["timed"] else None
-    return Message(row["id"], row["position"], _plain(row["role"], row["name"], row["text"], at))
+    raw = json.loads(row["raw"]) if row["raw"] is not None else {}
+    if "role" not in raw:
+        raw |= _plain(row["role"], row["name"], row["text"], row["timestamp"] if row["timed"] else None)
+    return Message(row["id"], row["position"], raw)
 
 
 def _plain(role: str, name: str, text: str, at: str | None) -> dict[str, str]:

@@ -183,7 +183,7 @@ def test_every_query_that_is_named_exists_and_every_one_that_exists_is_named() -
         name
         for file in PACKAGE.rglob("*.py")
         for name in re.findall(
-            r'"((?:sessions|messages|memories|turns|vectors|spending|examples|adapters|logs|jobs)\.\w+)"',
+            r'"((?:sessions|messages|memories|turns|vectors|spending|examples|adapters|logs|jobs|keys|feedback)\.\w+)"',
             file.read_text(),
         )
         if not name.endswith((".sql", ".jsonl"))

@@ -1,4 +1,4 @@
--- Version 3. session_memories is a public contract (docs/storage.md); its columns never change.
+-- Version 5. session_memories is a public contract (docs/storage.md); its columns never change.
 
 create table if not exists users (
     id   integer primary key,
@@ -202,3 +202,28 @@ create unique index if not exists jobs_waiting on jobs (key) where state = 'wait
 -- Delayed jobs and those of other lanes are never walked past.
 create index if not exists jobs_due on jobs (lane, run_after, id) where state = 'waiting';
 create index if not exists jobs_leased on jobs (lane, lease_until) where state = 'running';
+
+-- Who may use the gateway. The keys themselves are nowhere.
+create table if not exists api_keys (
+    id         text primary key,             -- the readable part of a key
+    name       text not null unique,
+    hash       text not null,                -- SHA-256 of the key
+    user       text not null,                -- whose memory it sees
+    admin      integer not null default 0,
+    created_at text not null
+) strict;
+
+-- What users said of answers. The session may not be stored yet, so nothing refers to it.
+create table if not exists feedback (
+    session_id text not null,
+    position   integer not null,             -- of the answer
+    rating     text not null check (rating in ('up', 'down', 'edit')),
+    text       text not null default '',     -- the better answer
+    at         text not null,
+    primary key (session_id, position)
+) strict, without rowid;
+
+-- By what the gateway finds a conversation that its client goes on with, and an answer that its user rates.
+create index if not exists sessions_by_chain on sessions (json_extract(metadata, '$.chain'))
+    where json_extract(metadata, '$.chain') is not null;
+create index if not exists messages_by_answer on messages (json_extract(raw, '$.metadata.answer')) where raw is not null;

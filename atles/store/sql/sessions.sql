@@ -80,3 +80,12 @@ where m.rowid in (select value from json_each(:rowids)) order by s.number
 -- name: answers_to
 select a.rowid from messages q join messages a on a.session = q.session and a.position = q.position + 1
 where q.rowid in (select value from json_each(:rowids)) and q.role = 'user' and a.role = 'assistant'
+
+-- name: ending_with
+select s.session_id, json_extract(s.metadata, '$.chain') as chain
+from json_each(:keys) k join sessions s on json_extract(s.metadata, '$.chain') = k.value
+order by k.key, s.number desc limit 1
+
+-- name: answered
+select s.session_id, m.position from messages m join sessions s on s.number = m.session
+where json_extract(m.raw, '$.metadata.answer') = :id and m.raw is not null limit 1

@@ -1,0 +1,128 @@
+"""Which server answers for a model's name. Knows settings and adapters, nothing of requests.
+
+`atles` is the active adapter, `atles:NAME` a given one, `atles:base` the base model. Other names are those of
+`[models.NAME]` in the settings, where `*` stands for anything; whatever else is asked of `gateway.upstream`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from atles.config import environment
+from atles.errors import AtlesError
+from atles.gateway.refusal import Refusal
+from atles.settings import ModelServer, Settings
+from atles.store import Store
+from atles.store.adapters import BASE
+
+OURS = "atles"
+
+
+class Lease(Protocol):
+    """A model server that answers with one adapter until it is given back."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def adapter(self) -> str: ...
+    def release(self) -> None: ...
+
+
+class Adapters(Protocol):
+    """Who serves adapters. May block. Raises AtlesError."""
+
+    def lease(self, adapter: str) -> Lease:
+        """A server with just this adapter; "" is the base model."""
+        ...
+
+    def current(self, wanted: str) -> Lease:
+        """The same for the active adapter; while it is being loaded, that of the one before it."""
+        ...
+
+    def model(self, adapter: str) -> str:
+        """What the server calls it; "" for any name."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes. `model` is what the model is called there, `key` the server's own API key (None: the
+    client's is passed on), `adapter` what answers, where it is one of ours. `release` it afterwards."""
+
+    url: str
+    model: str
+    key: str | None
+    memory: bool
+    adapter: str | None = None
+    release: Callable[[], None] = lambda: None
+
+
+class Models:
+    """`blocking` runs what may wait: the start of a model server."""
+
+    def __init__(self, settings: Settings, store: Store, adapters: Adapters, blocking: Executor) -> None:
+        self._settings, self._store, self._adapters, self._blocking = settings, store, adapters, blocking
+        self._servers = [*settings.models.values()]
+        if settings.gateway.upstream:
+            upstream, key = settings.gateway.upstream, settings.gateway.upstream_key_env
+            self._servers.append(ModelServer("*", upstream, api_key_env=key))
+        # More of a name is more to the point: "llama*" before "*".
+        self._servers.sort(key=lambda server: ("*" in server.name, -len(server.name)))
+        self._keys = {server.name: environment(server.api_key_env) for server in self._servers if server.api_key_env}
+
+    async def resolve(self, name: str) -> Target:
+        """Raises Refusal."""
+        if name == OURS or name.startswith(f"{OURS}:"):
+            return await self._ours(name)
+        for server in self._servers:
+            if fnmatchcase(name, server.name):
+                return self._target(server, server.model or name)
+        known = ", ".join(sorted([*self.names(), *(server.name for server in self._servers)])[:20])
+        raise Refusal(
+            404,
+            "model_not_found",
+            f"no server is set up for the model {name!r}; known are {known}. Add a [models.NAME] with its url to "
+            "atles.toml, or set gateway.upstream",
+        )
+
+    def elsewhere(self) -> Target:
+        """Where requests go that name no model. Raises Refusal."""
+        for server in self._servers:
+            if server.name == "*" or len(self._servers) == 1:
+                return self._target(server, "")
+        raise Refusal(404, "no_upstream", "nothing is set up to answer this; set gateway.upstream in atles.toml")
+
+    def _target(self, server: ModelServer, model: str) -> Target:
+        return Target(server.url.rstrip("/"), model, self._keys.get(server.name), server.memory)
+
+    async def _ours(self, name: str) -> Target:
+        loop = asyncio.get_running_loop()
+        try:
+            lease = await loop.run_in_executor(self._blocking, self._lease, name)
+        except AtlesError as error:
+            known = name == OURS or name.removeprefix(f"{OURS}:") in self._promoted()
+            raise Refusal(
+                503 if known else 404, "model_unavailable" if known else "model_not_found", str(error)
+            ) from error
+        return Target(lease.url, self._adapters.model(lease.adapter) or name, "", True, lease.adapter, lease.release)
+
+    def _lease(self, name: str) -> Lease:
+        if name == OURS:
+            _, active = self._store.adapters.active()
+            return self._adapters.current(active)
+        asked = name.removeprefix(f"{OURS}:")
+        return self._adapters.lease(BASE if asked == "base" else self._store.adapters.get(asked).name)
+
+    def _promoted(self) -> list[str]:
+        return ["base", *(it.name for it in self._store.adapters.list() if it.state == "promoted")]
+
+    def names(self) -> Iterator[str]:
+        """The models that are known without asking anybody."""
+        yield OURS
+        yield from (f"{OURS}:{name}" for name in self._promoted())
+        yield from (server.name for server in self._servers if "*" not in server.name)

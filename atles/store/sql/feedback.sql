@@ -1,0 +1,11 @@
+-- name: put
+insert into feedback (session_id, position, rating, text, at) values (:session_id, :position, :rating, :text, :at)
+on conflict (session_id, position) do update set rating = :rating, text = :text, at = :at
+
+-- name: of_session
+select position, rating, text from feedback where session_id = :session_id order by position
+
+-- name: remove
+delete from feedback where exists (
+    select 1 from messages m join sessions s on s.number = m.session join json_each(:rowids) r on r.value = m.rowid
+    where s.session_id = feedback.session_id and m.position = feedback.position)
