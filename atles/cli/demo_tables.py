@@ -79,5 +79,6 @@ def look_next(console: Console, home: Home, adapter: Adapter, report: Mapping[st
         f"  {run_in} sessions\n"
         f'  {run_in} ask "{report["answers"][0]["ask"]}"\n'
         f"  {run_in} chat\n"
+        f"  {run_in} start        and set your OpenAI client to base_url=http://127.0.0.1:8765/v1, model=atles\n"
         f"  {home.root}/demo_report.json\n"
     )

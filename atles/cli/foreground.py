@@ -42,10 +42,11 @@ def run(scope: Scope, quiet: bool) -> None:
     signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda caught, _: None)
-    daemon = LearningDaemon(scope.home, scope.settings(), console=not quiet, embedded=False)
+    daemon = LearningDaemon(scope.home, scope.settings(), console=not quiet, embedded=False, gateway=True)
     daemon.start()
-    # `atles start` waits for this line.
-    click.echo(f"ATLES runs on {daemon.home.root.resolve()} (pid {os.getpid()})")
+    # `atles start` waits for this line, and reads no other.
+    clients = f"; OpenAI clients: base_url={daemon.gateway_url}/v1" if daemon.gateway_url else ""
+    click.echo(f"ATLES runs on {daemon.home.root.resolve()} (pid {os.getpid()}){clients}")
     os.read(arrived, 1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     daemon.stop()

@@ -78,6 +78,7 @@ def status_view(seen: dict[str, Any]) -> "Iterator[RenderableType]":
     rows: list[tuple[str, Any]] = [
         ("Home", seen["home"]),
         ("Daemon", daemon),
+        *([("Gateway", f"{seen['gateway']}/v1")] if seen["gateway"] else []),
         (
             "Learned",
             f"{count(stats['sessions_processed'], 'session')}, {count(stats['total_messages'], 'message')}, "

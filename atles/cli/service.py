@@ -90,7 +90,9 @@ def _start(scope: Scope) -> tuple[str, int]:
     with daemon.stdout:
         ready = daemon.stdout.readline()
     if ready:
-        return f"ATLES runs on {home.root} (pid {daemon.pid})", daemon.pid
+        gateway = (owner(home) or {}).get("gateway")
+        clients = f"; OpenAI clients: base_url={gateway}/v1" if gateway else ""
+        return f"ATLES runs on {home.root} (pid {daemon.pid}){clients}", daemon.pid
     code = daemon.wait()
     reason = last_words.read_text("utf-8", "replace").strip().removeprefix("atles: ")
     raise Failure(f"the daemon did not start: {reason or f'it ended with code {code}; see {home.log}'}")

@@ -52,6 +52,7 @@ def status(home: Home, store: Store, queue: Queue) -> dict[str, Any]:
         },
         "inbox": sum(1 for _ in home.sessions.glob("completed_*.json")),
         "quarantine": sum(1 for _ in home.quarantine.glob("*.reason.txt")),
+        "gateway": (running or {}).get("gateway"),
         "active_adapter": None if active == BASE else active,
         "progress": progress(home) if running else None,
     }

