@@ -150,7 +150,7 @@ class LearningDaemon:
         from atles.gateway.server import Gateway
 
         adapters = open_adapters(self.home, self.settings, self.store)
-        gateway = Gateway(self.home, self.settings, self.store, self.memory_processor, adapters)
+        gateway = Gateway(self.home, self.settings, self.store, self.memory_processor, adapters, self._wake)
         try:
             gateway.start()
         except BaseException:

@@ -125,6 +125,11 @@ class Message:
         return value if isinstance(value, str) else None
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether its words were taken away for good; its place stays."""
+        return "forgotten" in self.raw
+
+    @property
     def tool_calls(self) -> Sequence[Any]:
         calls = self.raw.get("tool_calls")
         return calls if isinstance(calls, list) else ()

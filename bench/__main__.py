@@ -18,6 +18,7 @@ from bench.figures import machine, say, table
 BENCHMARKS = {
     "import": "bench.imports",
     "daemon": "bench.daemon",
+    "gateway": "bench.gateway",
     "learn": "bench.learn",
     "memory": "bench.memory",
     "recall": "bench.recall.peers",

@@ -79,12 +79,17 @@ class Inbox:
             self._set_aside(path, str(error))
             return None
         log.info("session %s: %s, %d messages", session.session_id, arrival, len(session.messages))
-        # Stored as it is kept: the words that came are gone with the file.
-        kept = (
-            None if session is came or self._keep_raw else json.dumps(session.as_json(), ensure_ascii=False, indent=2)
-        )
-        self._move(path, self._home.processed, content=kept)
+        self._move(path, self._home.processed, content=self._kept(came, session, arrival))
         return arrival
+
+    def _kept(self, came: Session, session: Session, arrival: Arrival) -> str | None:
+        """What the file is to hold from now on; None if that is what it holds. The words that came are gone with it."""
+        stored = session if arrival is Arrival.NEW else self._store.sessions.get(session.session_id).session
+        if any(message.is_forgotten for message in stored.messages):
+            session = stored  # its client has sent again what was forgotten since
+        elif self._keep_raw:
+            return None
+        return None if session is came else json.dumps(session.as_json(), ensure_ascii=False, indent=2)
 
     def waiting(self) -> bool:
         """Whether files are there that were not taken yet."""

@@ -71,13 +71,15 @@ class OpenSession:
         for text in self.messages:
             yield f'{{"message": {text}}}'
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
+        """Write what is not on file yet; whether that worked. What did not waits for the next call."""
         try:
             self.journal.flush(self.everything)
         except OSError as error:
             outbox.complain(self.home, error)
-        else:
-            outbox.settled(self.home)
+            return False
+        outbox.settled(self.home)
+        return True
 
     def finished(self) -> Finished:
         times = {"start_time": self.start_time, "end_time": timestamp()}

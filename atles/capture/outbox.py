@@ -21,6 +21,7 @@ RETRY_SECONDS = 3.0
 _waiting: "list[Finished]" = []
 _delivering = threading.Lock()  # held by whoever works on _waiting
 _starting = threading.Lock()
+_naming = threading.Lock()  # from the choice of a file's name until it has that name
 _thread: threading.Thread | None = None
 _exiting = False
 _complained: set[tuple[str, int | None]] = set()
@@ -51,10 +52,11 @@ def hand_over(home: Home, session_id: str, text: str) -> Path:
     overwritten. A second file for the same session gets a name of its own, and the daemon compares them.
     """
     path = home.completed(session_id)
-    if path.exists():
-        path = path.with_name(f"{path.stem}_{new_id()}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text)
+    with _naming:
+        if path.exists():
+            path = path.with_name(f"{path.stem}_{new_id()}.json")
+        write_atomic(path, text)
     return path
 
 
@@ -157,6 +159,6 @@ def _until_empty() -> None:
 
 def forget() -> None:
     """In a forked child: what waits is the parent's to write, and its locks may be held for ever."""
-    global _delivering, _starting, _thread
+    global _delivering, _starting, _naming, _thread
     _waiting.clear()
-    _delivering, _starting, _thread = threading.Lock(), threading.Lock(), None
+    _delivering, _starting, _naming, _thread = threading.Lock(), threading.Lock(), threading.Lock(), None

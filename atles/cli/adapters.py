@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +9,14 @@ import click
 
 from atles.cli.command import Command, Group, Scope, resolve
 from atles.cli.show import answer, count, duration, facts, shortened, sparkline, styled, table, when
-from atles.errors import AtlesError
-from atles.layout import Home
+from atles.insights import adapters as insights
 from atles.pipeline import release
-from atles.records import Adapter
 from atles.store import Store
 from atles.store.adapters import BASE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_COMPARED = (("right", "right"), ("answers", "answer"))
 _COLOURS = {"promoted": "green", "rejected": "red", "retired": "yellow"}
 
 
@@ -41,24 +37,8 @@ def list_(scope: Scope) -> None:
     before; `kept` the share of the base's right general answers that are still right. * serves.
     """
     with scope.store() as store:
-        _, active = store.adapters.active()
-        document = [_summary(scope.home, adapter, active) for adapter in store.adapters.list()]
+        document = insights.listed(scope.home, store)
     answer(scope, document, _list_view)
-
-
-def _summary(home: Home, adapter: Adapter, active: str) -> dict[str, Any]:
-    numbers = (adapter.verdict or {}).get("numbers", {})
-    return {
-        "name": adapter.name,
-        "active": adapter.name == active,
-        "state": adapter.state,
-        "gain": numbers.get("gain"),
-        "kept": numbers.get("kept"),
-        "created_at": adapter.created_at,
-        "base": adapter.base,
-        "reason": adapter.reason,
-        "path": str(home.adapter(adapter.name)),
-    }
 
 
 def _list_view(found: Sequence[dict[str, Any]]) -> "Iterator[RenderableType]":
@@ -92,11 +72,7 @@ def show(scope: Scope, name: str) -> None:
     The beginning of a NAME is enough if no other adapter begins like it.
     """
     with scope.store() as store:
-        adapter = _adapter(store, name)
-        _, active = store.adapters.active()
-        dataset = store.examples.dataset(adapter.dataset_id)
-        path = str(scope.home.adapter(adapter.name))
-        document = {**asdict(adapter), "path": path, "active": adapter.name == active, "dataset": asdict(dataset)}
+        document = insights.shown(scope.home, store, _whole(store, name))
     answer(scope, document, _show_view)
 
 
@@ -145,31 +121,8 @@ def _numbers(numbers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def diff(scope: Scope, a: str, b: str) -> None:
     """Two adapters side by side: what each was measured to do, and general answers that differ."""
     with scope.store() as store:
-        both = [_adapter(store, name) for name in (a, b)]
-    reports = [_report(scope.home, adapter) for adapter in both]
-    numbers = [(adapter.verdict or {}).get("numbers", {}) for adapter in both]
-    answers = [report["evaluation"]["models"]["candidate"]["general"] for report in reports]
-    document = {
-        "adapters": [adapter.name for adapter in both],
-        "numbers": {name: [it.get(name) for it in numbers] for name in {**numbers[0], **numbers[1]}},
-        "answers": [
-            {"prompt": name, **{key: [it[name][part] for it in answers] for key, part in _COMPARED}}
-            for name in answers[0].keys() & answers[1].keys()
-            if answers[0][name]["right"] != answers[1][name]["right"]
-        ],
-    }  # fmt: skip
+        document = insights.compared(scope.home, store, _whole(store, a), _whole(store, b))
     answer(scope, document, _diff_view)
-
-
-def _report(home: Home, adapter: Adapter) -> dict[str, Any]:
-    path = home.adapter(adapter.name) / "report.json"
-    try:
-        report = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise AtlesError(f"{adapter.name} has no report that can be read ({error}): {adapter.reason}") from error
-    if not report.get("evaluation"):
-        raise AtlesError(f"{adapter.name} was not judged: {adapter.reason}")
-    return report
 
 
 def _diff_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
@@ -192,8 +145,8 @@ def _number(value: Any) -> str:
     return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else json.dumps(value)
 
 
-def _adapter(store: Store, name: str) -> Adapter:
-    return store.adapters.get(resolve(name, [adapter.name for adapter in store.adapters.list()]))
+def _whole(store: Store, name: str) -> str:
+    return resolve(name, [adapter.name for adapter in store.adapters.list()])
 
 
 @adapters.command("promote")
@@ -202,10 +155,10 @@ def _adapter(store: Store, name: str) -> Adapter:
 def promote(scope: Scope, name: str) -> None:
     """Let an adapter answer that passed the gate earlier."""
     with scope.store() as store:
-        adapter = _adapter(store, name)
+        chosen = _whole(store, name)
         _, before = store.adapters.active()
-        release.promote(store, adapter.name)
-    _tell_move(scope, before, adapter.name)
+        release.promote(store, chosen)
+    _tell_move(scope, before, chosen)
 
 
 @click.command(cls=Command)

@@ -33,9 +33,15 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "chat": "atles.cli.talk",
         "ask": "atles.cli.talk",
         "rollback": "atles.cli.adapters",
+        "export": "atles.cli.export",
         "forget": "atles.cli.forget",
     },
-    "Set up": {"demo": "atles.cli.demo", "doctor": "atles.cli.doctor", "config": "atles.cli.settings"},
+    "Set up": {
+        "demo": "atles.cli.demo",
+        "doctor": "atles.cli.doctor",
+        "config": "atles.cli.settings",
+        "keys": "atles.cli.keys",
+    },
 }
 _MODULES = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 

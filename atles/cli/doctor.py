@@ -130,7 +130,7 @@ def _model_server(settings: Settings, home: Home) -> Finding:
         found = base_gguf(settings.model.base, Path(settings.model.folder or home.models), settings.serve.gguf)
     except AtlesError as error:
         return Finding("model server", _WARN, str(error), fix)
-    return Finding("model server", _OK, f"llama.cpp {metadata.version('xllamacpp')}, {found.name}")
+    return Finding("model server", _OK, f"llama.cpp, {found.name}")
 
 
 def _base_model(settings: Settings, home: Home) -> Finding:

@@ -1,7 +1,7 @@
 """`forget`: delete for good what was said, everywhere, and let no model serve that has seen it."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,8 +10,7 @@ from atles.cli.command import Command, Scope, queue_of
 from atles.cli.show import answer, count
 from atles.errors import AtlesError
 from atles.insights.status import owner
-from atles.pipeline.forget import Forgotten, forget_memories, forget_messages, forget_session
-from atles.pipeline.jobs import forget_everywhere, made_again
+from atles.pipeline.erase import erase, mark
 from atles.store import Store
 from atles.store.adapters import BASE
 
@@ -53,33 +52,11 @@ def delete(
     yes: bool = False,
 ) -> None:
     """Forget these, everywhere, and say what that came to. All of them, or, where one is unknown, none."""
-    whole = [store.sessions.get(name).session.session_id for name in dict.fromkeys(sessions)]
-    rows = [store.sessions.message(name) for name in dict.fromkeys(messages)]
-    known = [store.memories.get(name) for name in dict.fromkeys(memories)]
+    marked = mark(store, sessions, messages, memories)
     if not yes:
-        _ask([*(f"session {name}" for name in whole), *(row["text"] for row in rows), *(it.text for it in known)])
-    with store.transaction():
-        done = [forget_session(store, name) for name in whole]
-        done += [forget_messages(store, [row["rowid"] for row in rows]), forget_memories(store, known)]
-        names = sorted({name for it in done for name in it.sessions})
-        retired = forget_everywhere(scope.home, store, names)
-        queue_of(store).put(*made_again(store, names, retired))
-        _, active = store.adapters.active()
-    store.database.settle()
-    answer(scope, _document(scope, done, names, retired, active), _view)
-
-
-def _document(
-    scope: Scope, done: Sequence[Forgotten], sessions: Sequence[str], retired: Sequence[str], active: str
-) -> dict[str, Any]:
-    return {
-        "memories": sum(it.memories for it in done),
-        "messages": sum(it.messages for it in done),
-        "sessions": list(sessions),
-        "retired": list(retired),
-        "serves": active or None,
-        "daemon_runs": owner(scope.home) is not None,
-    }
+        _ask(marked.texts)
+    document = erase(scope.home, store, queue_of(store), marked)
+    answer(scope, {**document, "daemon_runs": owner(scope.home) is not None}, _view)
 
 
 def _ask(texts: Iterable[str]) -> None:

@@ -10,10 +10,10 @@ from atles.cli.command import Group, Scope
 from atles.cli.forget import delete
 from atles.cli.show import SHORT, answer, count, shortened, styled, table, when
 from atles.errors import AtlesError
+from atles.insights import memories as insights
 from atles.pipeline import curate
 from atles.pipeline.reconcile import folded
 from atles.records import MemoryType, canonical_json
-from atles.store import Store
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,15 +39,7 @@ def list_(scope: Scope, kind: str | None = None, ended: bool = False, user: str 
     """What holds now, newest first; then the topics."""
     with scope.store() as store:
         number = store.sessions.user(user)
-        found = (
-            store.memories.of_user(number, MemoryType(kind) if kind else None, ended=ended)
-            if number is not None else []
-        )  # fmt: skip
-        document = {
-            "memories": [it.as_json() for it in found],
-            "topics": list(store.memories.topics(number)) if number is not None and not kind else [],
-            "refused": store.memories.refusals(),
-        }
+        document = insights.listed(store, number, MemoryType(kind) if kind else None, ended=ended)
     answer(scope, document, _list_view)
 
 
@@ -93,22 +85,8 @@ def show(scope: Scope, name: str) -> None:
             taught = [it.as_json() for it in store.memories.of_session(number)]
             answer(scope, {**row, "memories": taught}, _session_view)
             return
-        found = store.memories.get(name)
-        said = [
-            {**dict(row), "text": _message(store, row["session_id"], row["position"])}
-            for row in store.memories.sources(found)
-        ]
-        successor = store.memories.successor(found)
-        document = {
-            **found.as_json(),
-            "sources": said,
-            "replaced_by_text": successor.text if successor else "",
-        }
+        document = insights.shown(store, store.memories.get(name))
     answer(scope, document, _show_view)
-
-
-def _message(store: Store, session_id: str, position: int) -> str:
-    return store.sessions.get(session_id).session.messages[position].text
 
 
 def _session_view(it: dict[str, Any]) -> "Iterator[RenderableType]":

@@ -1,19 +1,17 @@
 """`report` and `why`: what an adapter learned, kept and cost, and what an answer can come from."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from atles.cli.command import Command, Failure, Scope, resolve
+from atles.cli.command import Command, Scope, resolve
 from atles.cli.show import answer, count, duration, shortened, sparkline, styled, table, when
-from atles.errors import AtlesError
+from atles.insights import adapters
+from atles.insights.why import why as why_of
 from atles.pipeline.memory import open_memory
-from atles.records import AdapterState
 from atles.store import Store
-from atles.store.adapters import BASE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,26 +27,12 @@ def report(scope: Scope, name: str | None) -> None:
     as report.html.
     """
     with scope.store() as store:
-        path = _report_of(scope, store, name)
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise Failure(f"{path} cannot be read: {error}") from error
-    answer(scope, document, lambda it: _report_view(it, path.with_name("report.html")))
+        path = adapters.report_file(scope.home, store, _chosen(store, name))
+    answer(scope, adapters.report(path), lambda it: _report_view(it, path.with_name("report.html")))
 
 
-def _report_of(scope: Scope, store: Store, name: str | None) -> Path:
-    judged = [it for it in store.adapters.list() if it.state not in (AdapterState.CANDIDATE, AdapterState.RETIRED)]
-    if name:
-        chosen = resolve(name, [it.name for it in store.adapters.list()])
-    elif judged:
-        chosen = judged[-1].name
-    else:
-        raise AtlesError("no adapter has been judged yet; `atles adapters` lists them")
-    path = scope.home.adapter(chosen) / "report.json"
-    if not path.exists():
-        raise AtlesError(f"{chosen} has no report: {store.adapters.get(chosen).reason}")
-    return path
+def _chosen(store: Store, name: str | None) -> str:
+    return resolve(name, [it.name for it in store.adapters.list()]) if name else adapters.newest_judged(store)
 
 
 def _report_view(it: dict[str, Any], html: Path) -> "Iterator[RenderableType]":
@@ -100,34 +84,11 @@ def why(scope: Scope, question: str, user: str | None) -> None:
     What an example taught counts only if the adapter that serves has seen it.
     """
     with scope.store() as store:
-        settings = scope.settings()
-        memory = open_memory(scope.home, store, settings)
+        memory = open_memory(scope.home, store, scope.settings())
         try:
-            hits = memory.recall(question, settings.memory.recall, settings.memory.recall_tokens, user)
+            document = why_of(memory, question, user)
         finally:
             memory.close()
-        _, active = store.adapters.active()
-        learned = store.examples.lineage(store.adapters.get(active).dataset_id) if active != BASE else []
-        said = {hit.message_id for hit in hits}
-        sessions = {hit.session_id for hit in hits}
-        known = {it["example_id"] for it in learned}
-        taught = [
-            {"id": it.id, "session_id": it.session_id, "message_id": it.message_id, "ask": it.instruction,
-             "answer": it.output}
-            for name in sorted(sessions - {""})
-            for it in store.examples.of_session(name)
-            if it.id in known and it.message_id in said
-        ]  # fmt: skip
-    document = {
-        "question": question,
-        "model": active or "base",
-        "memories": [
-            {"memory_id": hit.memory_id, "session_id": hit.session_id, "message_id": hit.message_id, "kind": hit.kind,
-             "text": hit.text, "why": list(hit.why)}
-            for hit in hits
-        ],
-        "examples": taught,
-    }  # fmt: skip
     answer(scope, document, _why_view)
 
 

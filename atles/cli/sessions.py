@@ -2,22 +2,16 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from atles.capture.inbox import Inbox
 from atles.cli.command import Group, Scope, queue_of, resolve
 from atles.cli.show import SHORT, answer, count, shortened, styled, table, when
-from atles.errors import AtlesError
+from atles.insights import sessions as insights
 from atles.insights.status import owner
-from atles.layout import Home
-from atles.pipeline.forget import is_forgotten
-from atles.pipeline.jobs import first_job
-from atles.queue import Queue
-from atles.records import Split, Step
+from atles.pipeline import retry as again
+from atles.records import Message, Step
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,40 +30,12 @@ def sessions() -> None:
 def list_(scope: Scope) -> None:
     """All sessions, oldest first; then what failed and what was set aside."""
     with scope.store() as store:
-        queue = queue_of(store)
-        dead = _dead(queue)
         document = {
-            "sessions": [{**row, "state": _state(row)} for row in store.sessions.list()],
-            "dead": dead,
-            "quarantine": _quarantine(scope.home),
+            "sessions": insights.listed(store),
+            "dead": again.dead(queue_of(store)),
+            "quarantine": again.quarantine(scope.home),
         }
     answer(scope, document, _list_view)
-
-
-def _state(row: dict[str, Any]) -> str:
-    """Where a session stands, in a word or two. One that is held out is in memory, and checks adapters."""
-    if row["errors"]:
-        return "failed"
-    if row["waiting_for"]:
-        return str(row["waiting_for"])
-    if not row["logged"]:
-        return "at work"
-    return "learned" if row["split"] == Split.TRAIN else "held out"
-
-
-def _dead(queue: Queue) -> list[dict[str, Any]]:
-    return [
-        {"job": job.key, "session_id": job.payload.get("session_id"), "error": job.error, "tries": job.attempts}
-        for job in queue.dead()
-    ]
-
-
-def _quarantine(home: Home) -> list[dict[str, str]]:
-    """The files set aside, and why."""
-    return [
-        {"file": path.name.removesuffix(".reason.txt"), "reason": path.read_text("utf-8", "replace").strip()}
-        for path in sorted(home.quarantine.glob("*.reason.txt"))
-    ]
 
 
 def _list_view(document: dict[str, Any]) -> "Iterator[RenderableType]":
@@ -106,23 +72,9 @@ def show(scope: Scope, session_id: str) -> None:
     """
     with scope.store() as store:
         name = resolve(session_id, [row["session_id"] for row in store.sessions.list()])
-        stored = store.sessions.get(name)
-        document = {
-            **stored.session.as_json(),
-            "messages": [{**message.raw, "id": message.id} for message in stored.session.messages],
-            "revision": stored.revision,
-            "split": stored.split,
-            "received_at": stored.received_at,
-            "waiting_for": stored.waiting_for,
-            "steps": list(store.logs.steps(name, stored.revision).values()),
-            "examples": [{"id": it.id, **asdict(it)} for it in store.examples.of_session(name)],
-            "adapters": store.adapters.that_saw(name),
-            "log": [*store.logs.of_session(name), None][0],
-        }
-    texts = [
-        (message.id[:SHORT], message.role, "(forgotten)" if is_forgotten(message) else message.text)
-        for message in stored.session.messages
-    ]
+        document = insights.shown(store, name)
+    messages = [Message(it["id"], position, it) for position, it in enumerate(document["messages"])]
+    texts = [(it.id[:SHORT], it.role, "(forgotten)" if it.is_forgotten else it.text) for it in messages]
     answer(scope, document, lambda shown: _show_view(shown, texts))
 
 
@@ -181,24 +133,9 @@ def retry(scope: Scope, name: str | None, everything: bool) -> None:
     """
     if (name is None) is not everything:
         raise click.UsageError("name a session, a job or a quarantined file; or give --all")
-    home = scope.home
     with scope.store() as store:
-        queue = queue_of(store)
-        jobs = [it["job"] for it in _dead(queue) if everything or name in (it["job"], it["session_id"])]
-        wanted = Path(name).name.removesuffix(".reason.txt") if name else ""
-        files = [it["file"] for it in _quarantine(home) if everything or it["file"] == wanted]
-        if not (jobs or files or everything):
-            raise AtlesError(f"nothing of {name!r} failed or is in quarantine; `atles sessions` lists what did")
-        revived = sum(queue.revive(key) for key in dict.fromkeys(jobs))
-        settings = scope.settings()
-        inbox = Inbox(
-            home, store, queue, first_job,
-            heldout_every=settings.train.heldout_every, settle_seconds=settings.daemon.settle_seconds,
-            scrub=lambda session: session,  # it takes nothing here: it moves files back
-        )  # fmt: skip
-        for file in files:
-            inbox.restore(file)
-    document = {"jobs": revived, "files": files, "daemon_runs": owner(home) is not None}
+        done = again.retry(scope.home, store, queue_of(store), scope.settings(), name)
+    document = {**done, "daemon_runs": owner(scope.home) is not None}
     answer(scope, document, _retry_view)
 
 

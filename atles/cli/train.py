@@ -1,16 +1,14 @@
 """`train`: what the next training waits for, and not waiting for it."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from atles.cli.command import Command, Scope, queue_of
 from atles.cli.show import answer
-from atles.insights.status import owner
-from atles.pipeline import schedule
-from atles.pipeline.jobs import train_now
+from atles.insights.training import training
+from atles.pipeline.jobs import ask_to_train
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,25 +25,8 @@ def train(scope: Scope, now: bool) -> None:
     """
     settings = scope.settings()
     with scope.store() as store:
-        mixed = schedule.mixed(settings.train, store.sessions.users())
-        if now and not mixed:
-            queue_of(store).put(train_now())
-        today = datetime.now().astimezone()
-        spent = schedule.minutes_on(today.date(), store.adapters.list())
-        document = {
-            "enabled": settings.train.enabled,
-            "new_examples": store.examples.count_new(),
-            "needed": settings.train.min_new_examples,
-            "heldout": store.examples.count_heldout(),
-            "heldout_needed": settings.gate.min_heldout,
-            "put_off": schedule.not_now(
-                settings.train, today, schedule.load_per_core(), schedule.on_battery(), spent
-            ),
-            "mixed": mixed,
-            "minutes_today": spent,
-            "queued": now and not mixed,
-            "daemon_runs": owner(scope.home) is not None,
-        }  # fmt: skip
+        queued = now and ask_to_train(store, queue_of(store), settings)
+        document = training(scope.home, store, settings, queued=queued)
     answer(scope, document, _view)
 
 

@@ -77,6 +77,11 @@ class Access:
             client, key.user if key else None, by_socket or bool(key and key.admin), by_socket or key is not None
         )
 
+    def may_read(self, request: web.Request) -> bool:
+        """Whether a request comes from a web page that may read the answer."""
+        origin = request.headers.get("Origin")
+        return origin is not None and (_is_local_name(urlsplit(origin).netloc) or self._key_needed())
+
     def _key(self, request: web.Request) -> ApiKey | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         text = token.strip() if scheme.lower() == "bearer" else request.headers.get("X-Api-Key", "")

@@ -1,60 +1,30 @@
-"""Which conversation a request goes on with, and what it adds. Knows messages and journals, nothing of HTTP.
+"""Which conversation a request goes on with. Knows messages and journals, nothing of HTTP.
 
-Clients send the whole history with every request and no id. So every message has a key that hashes it and the key of
-the message before it; the longest beginning that is known says where the new messages belong. Where that is not the
-last message that was recorded, the client made an answer again or changed a question: the new message notes whom it
-follows (`metadata.parent`, its position), and the pipeline reads the branch that stands (`pipeline/branches.py`).
+Clients send the whole history with every request and no name for it. A request goes on with the conversation in which
+the last of its messages that is known was said. What is known are the questions that were answered here and their
+answers, not what a client brought along: examples and greetings begin many conversations. A client that cuts its
+history off is known by its last answer, as long as all that it sends is in that conversation. The same first question
+of the same client within ten minutes is an answer made again.
 
 A conversation lies in the journal of an open session (`capture/open_session.py`) before its answer is sent on.
 """
 
-import json
-import re
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from atles.capture.journal import journal_path
-from atles.capture.open_session import OpenSession, as_json
+from atles.capture.open_session import OpenSession
 from atles.clock import new_id, timestamp
+from atles.gateway.at_hand import AtHand, owned
+from atles.gateway.chain import SYSTEM, Key, chain, client_hash, follow, own, pair, root
+from atles.gateway.conversation import Conversation
 from atles.gateway.said import Said
 from atles.layout import Home
 
-_MOST_OPEN = 256  # conversations in memory; others are found again on the disk
-_MOST_ENDS = 100_000  # last messages of others, by which a conversation is found again
-_MOST_ANSWERS = 10_000  # ids of answers, for feedback
 _AGAIN_SECONDS = 600.0  # within which the same first question is a first answer made again
 _AGAIN_MOST = 8  # answers to one first question; more is no user
 _QUIET_SECONDS = 60.0  # after which a new conversation of the same client ends its last one
-# What chat interfaces ask a model for themselves: titles, tags, what to search for.
-_TASK = re.compile(r"\s*### Task:\s")
-
-Key = bytes
-
-
-@dataclass
-class Conversation:
-    """A conversation that goes on. `keys` are those of its messages, by position; None for system messages."""
-
-    session: OpenSession
-    user: str
-    client: str
-    root: Key
-    keys: list[Key | None] = field(default_factory=list)
-    at: dict[Key, int] = field(default_factory=dict)  # the position of each key; -1: in the session it continues
-    answers: int = 0
-    used: float = 0.0
-
-    @property
-    def id(self) -> str:
-        return self.session.session_id
-
-    @property
-    def last(self) -> Key | None:
-        return self.keys[-1] if self.keys else None
 
 
 class Added(NamedTuple):
@@ -76,6 +46,19 @@ class Archive(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Place:
+    """Where a request belongs, until its answer is there: it is given back by `leave`."""
+
+    conversation: Conversation
+    system: list[Said]
+    spoken: list[Said]
+    owns: list[Key]
+    named: bool
+    above: Key | None  # what it follows, where its client said so
+    asked_at: str
+
+
 class Conversations:
     """All conversations of a gateway. For one thread. `end` is given sessions that have ended."""
 
@@ -88,220 +71,174 @@ class Conversations:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._home, self._archive, self._end, self._learn_every, self._clock = home, archive, end, learn_every, clock
-        self._open: OrderedDict[str, Conversation] = OrderedDict()  # by id, the longest unused first
-        self._by_key: dict[Key, Conversation] = {}
-        self._ends: OrderedDict[Key, str] = OrderedDict()  # the last message of those put away -> id
-        self._named: OrderedDict[tuple[str, str], str] = OrderedDict()  # user and the client's name for it -> id
-        self._latest: dict[str, str] = {}  # client -> id
-        self._answered: OrderedDict[str, tuple[str, int]] = OrderedDict()  # answer's id -> session and position
+        self._unwritten: dict[str, Conversation] = {}  # whose journals could not be written
+        self._at_hand = AtHand(home, self._unwritten.keys(), clock)
 
-    def find(self, said: Sequence[Said], user: str, client: str, name: str = "") -> Conversation:
-        """The conversation that a request goes on with; a new one, where it goes on with none.
+    def find(self, said: Sequence[Said], user: str, client: str, name: str = "", after: str = "") -> Place:
+        """Where a request belongs: in a new conversation, if it goes on with none. `leave` it in the end.
 
-        `name` is what the client calls the session, where it does.
+        `name` is what the client calls the session, `after` the id of the answer that it goes on with, where it says.
         """
-        keys = _keys(_root(user, name), said)
-        found = self._by_name(user, name, client) if name else self._by_history(said, keys, user, client)
-        found = found or self._begin(keys, user, client, name)
-        found.used = self._clock()
-        self._open[found.id] = found
-        self._open.move_to_end(found.id)
-        self._latest[client] = found.id
-        while len(self._open) > _MOST_OPEN:
-            self._put_away(next(iter(self._open.values())))
-        return found
-
-    def _by_name(self, user: str, name: str, client: str) -> Conversation | None:
-        return self._take_up(self._named.get((user, name)) or _owned(user, name), user, client)
-
-    def _by_history(self, said: Sequence[Said], keys: Sequence[Key], user: str, client: str) -> Conversation | None:
-        roles = [it["role"] for it in said if it["role"] not in _SYSTEM]
-        answered = roles.index("assistant") if "assistant" in roles else len(roles)
-        for key in reversed(keys[answered:]):
-            if found := self._by_key.get(key):
-                return found
-            if (id := self._ends.get(key)) and (found := self._take_up(id, user, client)):
-                return found
-        again = self._by_key.get(keys[0]) if len(keys) == 1 else None
-        if again and again.client == client and again.answers < _AGAIN_MOST and len(again.at) == again.answers + 1:
-            return again if self._clock() - again.used < _AGAIN_SECONDS else None
-        return None
-
-    def _take_up(self, id: str, user: str, client: str) -> Conversation | None:
-        """An open conversation: from memory, or else from its journal."""
-        if found := self._open.get(id):
-            return found if found.user == user else None
-        session = OpenSession.of_journal(self._home, journal_path(self._home, id))
-        if session is None or session.metadata.get("gateway") != user:
-            return None
-        return self._remember(session, user, client)
-
-    def _begin(self, keys: Sequence[Key], user: str, client: str, name: str) -> Conversation:
-        before = self._open.get(self._latest.get(client, ""))
-        if before and self._clock() - before.used > _QUIET_SECONDS:
-            self.end(before.id)
-        metadata: dict[str, Any] = {"source": "gateway", "gateway": user} | ({"user": user} if user else {})
-        id, known = f"session_{new_id()}", 0
+        client = client_hash(client)
+        system = [it for it in said if it["role"] in SYSTEM]
+        spoken = [it for it in said if it["role"] not in SYSTEM]
+        owns = [own(it) for it in spoken]
+        above = None
         if name:
-            metadata["named"] = name
-            if not self._archive.holds(_owned(user, name)):
-                id = _owned(user, name)
-        if len(keys) > 1 and (earlier := self._finished(keys)):
-            metadata["continues"], known = earlier
-            metadata["after"] = keys[known - 1].hex()
-        found = Conversation(OpenSession.begin(self._home, id, metadata), user, client, _root(user, name))
-        found.at.update(dict.fromkeys(keys[:known], -1))
-        self._name(found)
-        return found
+            found = self._at_hand.with_name(user, name)
+        elif after:
+            found, above = self._after(after, user)
+        else:
+            found = self._by_history(spoken, owns, user, client)
+        found = found or self._begin(spoken, owns, user, client, name)
+        found.busy += 1
+        self._at_hand.use(found, client)
+        return Place(found, system, spoken, owns, bool(name), above, timestamp())
 
-    def _finished(self, keys: Sequence[Key]) -> tuple[str, int] | None:
-        """The finished session that a history begins with, and how many of the messages are in it."""
-        for length in range(len(keys), 0, -1):
-            if id := self._ends.get(keys[length - 1]):
-                return id, length
-        found = self._archive.ending_with([key.hex() for key in reversed(keys)])
-        return (found[0], keys.index(bytes.fromhex(found[1])) + 1) if found else None
+    def leave(self, place: Place) -> None:
+        """The request is over, whether its answer was added or not."""
+        found = place.conversation
+        found.busy -= 1
+        if found.ending and not found.busy:
+            self.end(found.id)
 
-    def _remember(self, session: OpenSession, user: str, client: str) -> Conversation:
-        found = Conversation(session, user, client, _root(user, session.metadata.get("named", "")))
-        above = found.root
-        if after := session.metadata.get("after"):
-            above = bytes.fromhex(after)
-            found.at[above] = -1
-        first = above
-        for position, text in enumerate(session.messages):
-            message = json.loads(text)
-            parent = (message.get("metadata") or {}).get("parent", position - 1)
-            if message["role"] in _SYSTEM:
-                self._note(found, None)
-                continue
-            if parent != position - 1:
-                above = (found.keys[parent] if parent >= 0 else None) or first
-            above = _key(above, message)
-            self._note(found, above)
-            found.answers += message["role"] == "assistant"
-        found.used = self._clock()
-        self._open[found.id] = found
-        self._name(found)
-        return found
-
-    def _name(self, found: Conversation) -> None:
-        if name := found.session.metadata.get("named"):
-            _put(self._named, (found.user, name), found.id, _MOST_ENDS)
-
-    def add(self, found: Conversation, said: Sequence[Said], answer: Said, answer_id: str = "") -> Added:
+    def add(self, place: Place, answer: Said, answer_id: str = "") -> Added:
         """Record what an exchange adds to its conversation, in its journal; done again it adds nothing."""
-        now, spoken = timestamp(), [it for it in said if it["role"] not in _SYSTEM]
+        found, before = place.conversation, len(place.conversation.keys)
         if not found.keys:
-            for it in said:
-                if it["role"] in _SYSTEM:
-                    self._append(found, it, None, now)
-        at, messages = -1, [*spoken, answer]
-        keys = _keys(found.root, messages)
-        if found.session.metadata.get("named") and len(spoken) == 1 and found.last and keys[0] not in found.at:
-            at, keys = len(found.keys) - 1, _keys(found.last, messages)  # a client that leaves the history to us
-        known = next((n for n in range(len(keys), 0, -1) if keys[n - 1] in found.at), 0)
-        at = found.at[keys[known - 1]] if known else at
-        for it, key in zip(messages[known:], keys[known:], strict=True):
-            self._append(found, it, key, now, at if any(found.keys) else None)
-            at = len(found.keys) - 1
+            for it in place.system:
+                found.append(it, None, None, place.asked_at)
+        known, above = (0, place.above) if place.above else found.join(place.spoken, place.owns, place.named)
+        if found.first < 0 and known < len(place.spoken):
+            # Written before the question: with it alone in the journal, this is found again after a kill.
+            found.first = before = len(found.keys) + len(place.spoken) - known - 1
+            found.session.set_metadata({"first": found.first})
+        said, owns = [*place.spoken, answer][known:], [*place.owns, own(answer)][known:]
+        for it, hashed in zip(said, owns, strict=True):
+            below = follow(above, hashed)
+            if below not in found.at:
+                when, id = (timestamp(), answer_id) if it is answer else (place.asked_at, "")
+                found.append(it, hashed, above, when, id)
+            above = below
+        new, at = len(found.keys) > before, found.at[above]
+        self._at_hand.entries.enter_from(found, before)
+        self._at_hand.note_answer(found, at, answer_id)
         found.answers += 1
-        found.session.set_metadata({"chain": keys[-1].hex()})
-        found.session.flush()
-        if answer_id:
-            _put(self._answered, answer_id, (found.id, at), _MOST_ANSWERS)
-        return Added(at, bool(self._learn_every) and found.answers % self._learn_every == 0)
-
-    def _append(self, found: Conversation, said: Said, key: Key | None, now: str, parent: int | None = None) -> None:
-        message = {**said, "timestamp": now}
-        if parent is not None and parent != len(found.keys) - 1:
-            message["metadata"] = {"parent": parent}
-        found.session.add(as_json(message))
-        self._note(found, key)
-
-    def _note(self, found: Conversation, key: Key | None) -> None:
-        found.keys.append(key)
-        if key is not None:
-            found.at[key] = len(found.keys) - 1
-            self._by_key[key] = found
+        if found.session.metadata.get("chain") != above.hex():
+            found.session.set_metadata({"chain": above.hex()})
+        self._at_hand.use(found, found.client)
+        self._write(found)
+        return Added(at, new and bool(self._learn_every) and found.answers % self._learn_every == 0)
 
     def end(self, id: str, user: str | None = None) -> bool:
-        """End a conversation; whether it was open. Its client may go on with it: that is another session then, which
-        continues it."""
-        found = self._open.get(id)
-        if found is None or (user is not None and found.user != user):
+        """End a conversation, once its last answer is there; whether it was open. Its client may go on with it: that is
+        another session then, which continues it."""
+        found = self._at_hand.get(id, user)
+        if found is None:
             return False
-        if found.keys:
-            self._end(found.session)
-        self._put_away(found)
+        found.ending = True
+        if not found.busy:
+            if found.keys:
+                self._end(found.session)
+            self._unwritten.pop(id, None)
+            self._at_hand.put_away(found, ended=bool(found.keys))
         return True
 
-    def _put_away(self, found: Conversation) -> None:
-        """Out of memory; as long as its journal is open, it is found again."""
-        self._open.pop(found.id, None)
-        for key in found.at:
-            if self._by_key.get(key) is found:
-                del self._by_key[key]
-        if found.last:
-            _put(self._ends, found.last, found.id, _MOST_ENDS)
-        if self._latest.get(found.client) == found.id:
-            del self._latest[found.client]
+    def settle(self) -> bool:
+        """Write what could not be written before; whether all is."""
+        for found in list(self._unwritten.values()):
+            self._write(found)
+        return not self._unwritten
+
+    def _write(self, found: Conversation) -> None:
+        if found.session.flush():
+            self._unwritten.pop(found.id, None)
+        else:
+            self._unwritten[found.id] = found
 
     def take_up_all(self) -> int:
         """After a start: the conversations that an earlier process left open; how many."""
-        count = 0
-        for path in sorted(self._home.open_sessions.glob("*.jsonl")):
-            session = OpenSession.of_journal(self._home, path)
-            if session and isinstance(user := session.metadata.get("gateway"), str):
-                self._remember(session, user, "")
-                count += 1
-        return count
+        return self._at_hand.all_of_journals()
 
     def answered(self, answer_id: str) -> tuple[str, int] | None:
         """Where an answer stands, by the id that its client was given: session and position."""
-        return self._answered.get(answer_id)
+        return self._at_hand.answered(answer_id)
 
+    def open(self, name: str, owner: str, user: str | None = None) -> Conversation | None:
+        """The open conversation of that id, or that `owner` calls so; of anybody's, or of one user's."""
+        found = self._at_hand.get(name, user)
+        return found or (self._at_hand.with_name(owner, name) if user in (None, owner) else None)
 
-def _put(into: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
-    into[key] = value
-    if len(into) > most:
-        into.popitem(last=False)
+    def forget(self, found: Conversation) -> None:
+        """Drop an open conversation that no answer is on its way to, and its journal, so that nobody learns of it."""
+        self._unwritten.pop(found.id, None)
+        self._at_hand.put_away(found)
+        found.session.journal.path.unlink(missing_ok=True)
 
+    # --- finding ---
 
-_SYSTEM = ("system", "developer")
+    def _after(self, answer_id: str, user: str) -> tuple[Conversation | None, Key | None]:
+        id, position = self._at_hand.answered(answer_id) or ("", 0)
+        found = self._at_hand.get(id, user) if id else None
+        return (found, found.keys[position]) if found and position < len(found.keys) else (None, None)
 
+    def _by_history(self, spoken: Sequence[Said], owns: Sequence[Key], user: str, client: str) -> Conversation | None:
+        keys = chain(root(user, ""), owns)
+        answered = max((n for n, it in enumerate(spoken) if it["role"] == "assistant"), default=0)
+        for n in range(len(keys) - 1, -1, -1):
+            if found := self._said(keys[n], user, client):
+                return found
+            if n and n == answered and (found := self._cut(owns[: n + 1], user, client)):
+                return found
+        return None
 
-def is_task(said: Sequence[Said]) -> bool:
-    """Whether a chat interface asks for itself, not for its user."""
-    last = said[-1]
-    return last["role"] == "user" and isinstance(last["content"], str) and bool(_TASK.match(last["content"]))
+    def _said(self, key: Key, user: str, client: str) -> Conversation | None:
+        """The conversation in which the message of a key was said; rather one of this client's."""
+        with_key = self._at_hand.with_entry(key, user)
+        found = [it for it in with_key if not it.begins_with(key) or self._is_again(it, client)]
+        return max(found, key=lambda it: (it.client == client, it.used), default=None)
 
+    def _is_again(self, found: Conversation, client: str) -> bool:
+        recent = self._clock() - found.used < _AGAIN_SECONDS
+        return found.client == client and recent and found.only_begun and found.answers < _AGAIN_MOST
 
-def _owned(user: str, session_id: str) -> str:
-    """What a session that its client names is called: two users may choose one name."""
-    return f"{user}:{session_id}" if user else session_id
+    def _cut(self, part: Sequence[Key], user: str, client: str) -> Conversation | None:
+        """The conversation of which this is a part that ends with an answer. Of several none: it must not get into
+        somebody else's."""
+        entry = pair(root(user, ""), client, *part[-2:])
+        found = [it for it in self._at_hand.with_entry(entry, user) if it.where(part) is not None]
+        return found[0] if len(found) == 1 else None
 
+    # --- beginning ---
 
-def _root(user: str, session_id: str) -> Key:
-    return blake2b(f"{user}\0{session_id}".encode("utf-8", "surrogatepass"), digest_size=12).digest()
+    def _begin(self, spoken: Sequence[Said], owns: Sequence[Key], user: str, client: str, name: str) -> Conversation:
+        before = self._at_hand.latest(client)
+        if before and not before.busy and self._clock() - before.used > _QUIET_SECONDS:
+            self.end(before.id)
+        keys = chain(root(user, name), owns)
+        metadata: dict[str, Any] = {"source": "gateway", "gateway": user, "client": client}
+        metadata |= ({"user": user} if user else {}) | ({"named": name} if name else {})
+        known = 0
+        if earlier := self._finished(spoken, keys):
+            metadata["continues"], known = earlier
+            metadata["after"] = keys[known - 1].hex()
+        id = owned(user, name)
+        if not name or self._is_taken(id):
+            id = f"session_{new_id()}"
+        found = Conversation(OpenSession.begin(self._home, id, metadata), user, client, root(user, name))
+        found.at.update(dict.fromkeys(keys[:known], -1))
+        return self._at_hand.remember(found)
 
+    def _finished(self, spoken: Sequence[Said], keys: Sequence[Key]) -> tuple[str, int] | None:
+        """The finished session that a history begins with, and how many of the messages are in it."""
+        answers = [n for n in range(len(keys), 0, -1) if spoken[n - 1]["role"] == "assistant"]
+        for n in answers:
+            if id := self._at_hand.entries.away(keys[n - 1]):
+                return id, n
+        found = self._archive.ending_with([keys[n - 1].hex() for n in answers]) if answers else None
+        return (found[0], keys.index(bytes.fromhex(found[1])) + 1) if found else None
 
-def _keys(root: Key, said: Sequence[Said]) -> list[Key]:
-    keys = [root]
-    for it in said:
-        if it["role"] not in _SYSTEM:
-            keys.append(_key(keys[-1], it))
-    return keys[1:]
-
-
-def _key(above: Key, said: Mapping[str, Any]) -> Key:
-    """What a message is known by: what it says, and after what. White space at its ends does not count, nor how a
-    client writes plain text."""
-    content = said.get("content")
-    if isinstance(content, list) and all(isinstance(it, dict) and it.get("type") == "text" for it in content):
-        content = "\n".join(str(it.get("text", "")) for it in content)
-    if isinstance(content, str) or content is None:
-        content = (content or "").strip()
-    calls = [call.get("function") for call in said.get("tool_calls") or () if isinstance(call, dict)]
-    text = json.dumps([said["role"], content, calls, said.get("tool_call_id")], ensure_ascii=True)
-    return blake2b(above + text.encode("ascii"), digest_size=12).digest()
+    def _is_taken(self, id: str) -> bool:
+        """Whether a session is or was called that, whose messages differ. In the order in which a session goes: from
+        its journal to the folder, from there into the archive."""
+        return self._at_hand.takes(id) or self._home.completed(id).exists() or self._archive.holds(id)

@@ -6,8 +6,17 @@ from typing import Any
 Before = Callable[[str, str], list[dict[str, str]]]  # question, user -> messages, as MemoryProcessor.before
 
 
+_LONGEST = 8_000  # characters; each word of a question is looked up, and people paste books
+
+
 def question(path: str, body: Mapping[str, Any]) -> str:
-    """The user's words that memory is looked up for; "" where the last message is none of theirs."""
+    """The user's words that memory is looked up for; "" where the last message is none of theirs. Of a long message the
+    beginning and the end, where the question is."""
+    asked = _asked(path, body)
+    return asked if len(asked) <= _LONGEST else f"{asked[: _LONGEST // 2]}\n{asked[-_LONGEST // 2 :]}"
+
+
+def _asked(path: str, body: Mapping[str, Any]) -> str:
     messages = body.get("input") if path == "/v1/responses" else body.get("messages")
     if isinstance(messages, str):
         return messages

@@ -5,18 +5,23 @@
 """
 
 import asyncio
+import logging
+import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Protocol
 
 from atles.config import environment
-from atles.errors import AtlesError
+from atles.errors import AtlesError, UnknownAdapter
 from atles.gateway.refusal import Refusal
+from atles.records import AdapterState
 from atles.settings import ModelServer, Settings
 from atles.store import Store
 from atles.store.adapters import BASE
+
+log = logging.getLogger("atles.gateway")
 
 OURS = "atles"
 
@@ -29,10 +34,16 @@ class Lease(Protocol):
     @property
     def adapter(self) -> str: ...
     def release(self) -> None: ...
+    def failed(self) -> None:
+        """Give it back because it did not answer: the next lease is of a server that does."""
+        ...
 
 
 class Adapters(Protocol):
-    """Who serves adapters. May block. Raises AtlesError."""
+    """Who serves adapters. May block. Raises AtlesError. `key` is what its server wants; "" for none."""
+
+    @property
+    def key(self) -> str: ...
 
     def lease(self, adapter: str) -> Lease:
         """A server with just this adapter; "" is the base model."""
@@ -40,6 +51,10 @@ class Adapters(Protocol):
 
     def current(self, wanted: str) -> Lease:
         """The same for the active adapter; while it is being loaded, that of the one before it."""
+        ...
+
+    def follow(self, wanted: str) -> None:
+        """Bring up the active adapter where another one answers now; start nothing where nobody has asked."""
         ...
 
     def model(self, adapter: str) -> str:
@@ -52,7 +67,8 @@ class Adapters(Protocol):
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a request goes. `model` is what the model is called there, `key` the server's own API key (None: the
-    client's is passed on), `adapter` what answers, where it is one of ours. `release` it afterwards."""
+    client's is passed on), `adapter` what answers, where it is one of ours. `release` it afterwards, or say that it
+    `failed`."""
 
     url: str
     model: str
@@ -60,6 +76,7 @@ class Target:
     memory: bool
     adapter: str | None = None
     release: Callable[[], None] = lambda: None
+    failed: Callable[[], None] = lambda: None
 
 
 class Models:
@@ -77,12 +94,12 @@ class Models:
 
     async def resolve(self, name: str) -> Target:
         """Raises Refusal."""
-        if name == OURS or name.startswith(f"{OURS}:"):
+        if is_ours(name):
             return await self._ours(name)
         for server in self._servers:
-            if fnmatchcase(name, server.name):
+            if _matches(name, server.name):
                 return self._target(server, server.model or name)
-        known = ", ".join(sorted([*self.names(), *(server.name for server in self._servers)])[:20])
+        known = ", ".join(sorted({*self.names(), *(server.name for server in self._servers)})[:20])
         raise Refusal(
             404,
             "model_not_found",
@@ -101,22 +118,47 @@ class Models:
         return Target(server.url.rstrip("/"), model, self._keys.get(server.name), server.memory)
 
     async def _ours(self, name: str) -> Target:
-        loop = asyncio.get_running_loop()
+        coming = asyncio.get_running_loop().run_in_executor(self._blocking, self._lease, name)
         try:
-            lease = await loop.run_in_executor(self._blocking, self._lease, name)
+            lease = await asyncio.shield(coming)
+        except asyncio.CancelledError:
+            coming.add_done_callback(_give_back)  # the client has hung up while the server starts
+            raise
         except AtlesError as error:
             known = name == OURS or name.removeprefix(f"{OURS}:") in self._promoted()
             raise Refusal(
                 503 if known else 404, "model_unavailable" if known else "model_not_found", str(error)
             ) from error
-        return Target(lease.url, self._adapters.model(lease.adapter) or name, "", True, lease.adapter, lease.release)
+        model = self._adapters.model(lease.adapter) or name
+        return Target(lease.url, model, self._adapters.key, True, lease.adapter, lease.release, lease.failed)
 
     def _lease(self, name: str) -> Lease:
         if name == OURS:
             _, active = self._store.adapters.active()
             return self._adapters.current(active)
         asked = name.removeprefix(f"{OURS}:")
-        return self._adapters.lease(BASE if asked == "base" else self._store.adapters.get(asked).name)
+        if asked == "base":
+            return self._adapters.lease(BASE)
+        adapter = self._store.adapters.get(asked)
+        if adapter.state is AdapterState.RETIRED:
+            raise UnknownAdapter(f"{asked} is retired: {adapter.reason}")
+        return self._adapters.lease(asked)
+
+    async def instead(self, target: Target, name: str) -> Target:
+        """Another server for one of our models, whose server did not answer. Raises Refusal."""
+        await asyncio.get_running_loop().run_in_executor(self._blocking, target.failed)
+        return await self._ours(name)
+
+    async def follow(self) -> None:
+        """Load what was promoted or rolled back to, so that nobody waits for it."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._blocking, self._follow)
+        except (AtlesError, sqlite3.Error) as error:
+            log.warning("the active adapter cannot be served: %s", error)
+
+    def _follow(self) -> None:
+        _, active = self._store.adapters.active()
+        self._adapters.follow(active)
 
     def _promoted(self) -> list[str]:
         return ["base", *(it.name for it in self._store.adapters.list() if it.state == "promoted")]
@@ -126,3 +168,17 @@ class Models:
         yield OURS
         yield from (f"{OURS}:{name}" for name in self._promoted())
         yield from (server.name for server in self._servers if "*" not in server.name)
+
+
+def is_ours(name: object) -> bool:
+    """Whether a name is that of one of ATLES's own models."""
+    return isinstance(name, str) and (name == OURS or name.startswith(f"{OURS}:"))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
+
+
+def _give_back(coming: asyncio.Future[Lease]) -> None:
+    if not coming.cancelled() and coming.exception() is None:
+        coming.result().release()

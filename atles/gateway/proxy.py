@@ -4,50 +4,49 @@ Knows HTTP. An answer is in its conversation's journal before the client has see
 finished survives a kill.
 """
 
+import asyncio
 import json
 import logging
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from atles.gateway import memory, refusal, said
+from atles.errors import AtlesError
+from atles.gateway import bodies, headers, memory, refusal, said
 from atles.gateway.access import Caller
-from atles.gateway.conversations import Conversation, Conversations, is_task
+from atles.gateway.conversation import Conversation
+from atles.gateway.conversations import Conversations, Place
 from atles.gateway.metrics import Metrics
-from atles.gateway.models import Models, Target
+from atles.gateway.models import Models, Target, is_ours
 from atles.gateway.refusal import Refusal
+from atles.gateway.streamed import Overheard
+from atles.serving.http import is_loopback
 from atles.settings import GatewaySettings
 
 log = logging.getLogger("atles.gateway")
 
 CONVERSATIONS = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/messages"})
-_HOP_BY_HOP = frozenset(
-    """connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade host
-    content-length content-encoding accept-encoding expect cookie""".split()
-)
-_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key"})
-# What says inside a stream that it is complete. JSON has no raw line ends, so no answer can hold these words.
-_ENDS = {
-    "/v1/chat/completions": (b"\ndata: [DONE]", b"\ndata:[DONE]"),
-    "/v1/responses": (b"\nevent: response.completed", b'\ndata: {"type":"response.completed"'),
-    "/v1/messages": (b"\nevent: message_stop",),
-}
 _LIST_SECONDS = 3.0
-_MOST_RECORDED = 16 << 20  # bytes of a stream; a longer one is passed on and not recorded
+_KEEP_SECONDS = 4.0  # an idle connection; servers close theirs after five, and should not do it while we send
+_AT_ONCE_SECONDS = 1.0  # within which a server that just then closed a connection says so
 
 
 @dataclass(slots=True)
 class Exchange:
-    """What is to be recorded of one request and its answer."""
+    """One request of a conversation, until it is answered and recorded."""
 
     path: str
-    said: list[said.Said]
-    conversation: Conversation
+    place: Place
+    recorded: bool = False
 
 
 class Proxy:
@@ -68,9 +67,11 @@ class Proxy:
 
     async def open(self) -> None:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._settings.timeout_seconds)
+        # No trust_env: it would put what ~/.netrc says of a host in the place of the client's key.
         self._client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30), timeout=timeout,
-            cookie_jar=aiohttp.DummyCookieJar(), trust_env=True, read_bufsize=1 << 18,
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_SECONDS), timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=1 << 18,
+            skip_auto_headers=("Accept", "Content-Type", "User-Agent"),
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -79,23 +80,40 @@ class Proxy:
 
     async def handle(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """Answer a request below /v1. Raises Refusal."""
-        began = time.monotonic()
-        path = request.path
-        body, document = await _read(request)
+        began, path = time.monotonic(), request.path
+        if any(part in (".", "..") for part in path.split("/")):
+            raise Refusal(404, "not_found", f"{path} leads out of /v1")  # to what else the model server can do
+        body, document = await bodies.read(request, self._settings.max_body_mb)
         conversing = path in CONVERSATIONS and request.method == "POST"
+        if conversing and body and document is None and "json" not in request.content_type:
+            raise Refusal(415, "wrong_content_type", f"send application/json, not {request.content_type}")
         if conversing and document is None:
             raise Refusal(400, "invalid_json", "the body must be a JSON object with the keys model and messages")
         name = document.get("model") if document else None
         if conversing and not (isinstance(name, str) and name):
             raise Refusal(400, "no_model", 'the body must name a model: "atles", or one of GET /v1/models')
+        if is_ours(name) and document and "lora" in document:
+            raise Refusal(400, "no_lora", "which adapter answers is said by the model's name, not by lora")
         target = await self._models.resolve(name) if isinstance(name, str) else self._models.elsewhere()
+        exchange: Exchange | None = None
         try:
-            exchange = self._exchange(request, caller, path, document) if conversing and document else None
-            if document is not None:
-                body = await self._body(request, caller, path, body, document, target)
-            response = await self._forward(request, caller, body, target, exchange)
+            if conversing and document:
+                exchange = self._exchange(request, caller, document)
+                body = await self._body(request, caller, body, document, target, remember=exchange is not None)
+            elif document:
+                body = bodies.renamed(body, document, target)
+            try:
+                response = await self._forward(request, caller, body, target, exchange)
+            except Refusal as refused:
+                # Nothing was sent to the client yet, and what our own server was doing when it died harms nobody.
+                if target.adapter is None or refused.code not in ("upstream_unreachable", "upstream_failed"):
+                    raise
+                target = await self._models.instead(target, str(name))
+                response = await self._forward(request, caller, body, target, exchange)
         finally:
             target.release()
+            if exchange:
+                self._conversations.leave(exchange.place)
         self._metrics.answered(path, response.status, time.monotonic() - began, target.adapter)
         return response
 
@@ -104,58 +122,55 @@ class Proxy:
         assert self._client is not None
         try:
             target = self._models.elsewhere()
-            headers = {"Authorization": f"Bearer {target.key}"} if target.key else {}
+            key = {"Authorization": f"Bearer {target.key}"} if target.key else {}
             timeout = aiohttp.ClientTimeout(total=_LIST_SECONDS)
-            async with self._client.get(f"{target.url}/models", headers=headers, timeout=timeout) as answer:
+            async with self._client.get(
+                f"{target.url}/models", headers=key, timeout=timeout, proxy=_proxy(target.url)
+            ) as answer:
                 document = await answer.json(content_type=None)
             return [it["id"] for it in document["data"] if isinstance(it["id"], str)]
         except (Refusal, aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError) as error:
             log.info("the models of the upstream server are not known: %s", _words(error))
             return []
 
-    def _exchange(
-        self, request: web.Request, caller: Caller, path: str, document: Mapping[str, Any]
-    ) -> Exchange | None:
+    def _exchange(self, request: web.Request, caller: Caller, document: Mapping[str, Any]) -> Exchange | None:
+        """What is to be recorded; None for what an interface asks for itself, and for what nobody can read."""
+        name, path = headers.session_name(request, document), request.path
         read = said.request(path, document)
-        if read is None or is_task(read):
+        if read is None or said.is_task(read):
             return None
-        name = request.headers.get("X-Atles-Session", "")
-        metadata = document.get("metadata")
-        if not name and isinstance(metadata, dict) and isinstance(metadata.get("session_id"), str):
-            name = metadata["session_id"]
-        user = caller.user_of(request, document)
-        return Exchange(path, read, self._conversations.find(read, user, caller.client, name))
+        user, after = caller.user_of(request, document), document.get("previous_response_id")
+        after = after if isinstance(after, str) else ""
+        return Exchange(path, self._conversations.find(read, user, caller.client, name, after))
 
     async def _body(
-        self, request: web.Request, caller: Caller, path: str, body: bytes, document: dict[str, Any], target: Target
-    ) -> bytes:
+        self, request: web.Request, caller: Caller, body: bytes, document: dict[str, Any], target: Target,
+        *, remember: bool,
+    ) -> bytes:  # fmt: skip
         """What is sent on: the client's own bytes, unless something is to be changed in them."""
-        changed: dict[str, Any] | None = None
-        wanted = request.headers.get("X-Atles-Memory", "on").lower() not in ("off", "false", "0", "no")
-        wanted = wanted and path in CONVERSATIONS and self._settings.memory and target.memory
-        if wanted and (asked := memory.question(path, document)):
-            user = caller.user_of(request, document)
-            changed = memory.remembering(path, document, asked, await self._before(asked, user))
-        if target.model and target.model != document.get("model"):
-            changed = {**(changed or document), "model": target.model}
-        return body if changed is None else json.dumps(changed, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        wanted = remember and self._settings.memory and target.memory and headers.wants_memory(request)
+        if wanted and (asked := memory.question(request.path, document)):
+            try:
+                before = await self._before(asked, caller.user_of(request, document))
+            except (AtlesError, sqlite3.Error) as error:
+                # A chat goes on without memory; that something is wrong with it, the log says.
+                log.error("nothing is put before a question: %s", error)
+                self._metrics.failed("memory_failed")
+            else:
+                if changed := memory.remembering(request.path, document, asked, before):
+                    return bodies.renamed(None, changed, target)
+        return bodies.renamed(body, document, target)
 
     async def _forward(
         self, request: web.Request, caller: Caller, body: bytes, target: Target, exchange: Exchange | None
     ) -> web.StreamResponse:
-        assert self._client is not None  # open() comes before any request
-        url = target.url + request.raw_path.removeprefix("/v1")
-        headers = _upwards(request, target, caller)
         try:
-            async with self._client.request(
-                request.method, url, data=body, headers=headers, allow_redirects=False
-            ) as upstream:
-                added = _added(target, exchange)
-                if upstream.content_type == "text/event-stream":
-                    return await self._stream(request, upstream, added, exchange)
-                if exchange is None and request.path not in CONVERSATIONS:
-                    return await _pass(request, upstream, added)
-                return self._plain(request.path, upstream, await upstream.read(), added, exchange)
+            async with await self._ask(request, caller, body, target) as upstream:
+                session = exchange.place.conversation.id if exchange else ""
+                down = headers.downwards(upstream, headers.about(target, session))
+                if upstream.content_type != "text/event-stream" and request.path in CONVERSATIONS:
+                    return self._plain(upstream, await upstream.read(), down, exchange)
+                return await self._stream(request, upstream, down, exchange)
         except TimeoutError as error:
             silent = f"{target.url} was silent for {self._settings.timeout_seconds:g} s"
             raise Refusal(504, "upstream_timeout", f"{silent}; raise gateway.timeout_seconds") from error
@@ -167,10 +182,27 @@ class Proxy:
         except (aiohttp.ClientError, ValueError) as error:
             raise Refusal(502, "upstream_failed", f"{target.url} broke off: {_words(error)}") from error
 
+    async def _ask(self, request: web.Request, caller: Caller, body: bytes, target: Target) -> aiohttp.ClientResponse:
+        assert self._client is not None  # open() comes before any request
+        url, began = target.url + request.raw_path.removeprefix("/v1"), time.monotonic()
+        given: dict[str, Any] = {
+            "data": body or None, "headers": headers.upwards(request, target, caller), "allow_redirects": False,
+            "proxy": _proxy(target.url),
+        }  # fmt: skip
+        try:
+            return await self._client.request(request.method, url, **given)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            at_once = time.monotonic() - began < _AT_ONCE_SECONDS and not isinstance(
+                error, aiohttp.ClientConnectorError
+            )
+            if not at_once or request.path not in CONVERSATIONS:
+                raise
+            # It closed a connection that had been idle just when this was sent. To ask a model again does no harm.
+            return await self._client.request(request.method, url, **given)
+
     def _plain(
-        self, path: str, upstream: aiohttp.ClientResponse, body: bytes, added: Mapping[str, str],
-        exchange: Exchange | None,
-    ) -> web.Response:  # fmt: skip
+        self, upstream: aiohttp.ClientResponse, body: bytes, down: CIMultiDict[str], exchange: Exchange | None
+    ) -> web.Response:
         try:
             document = json.loads(body)
         except (ValueError, RecursionError):
@@ -178,112 +210,83 @@ class Proxy:
         if not isinstance(document, dict):
             status = upstream.status if upstream.status >= 400 else 502
             what = body[:200].decode("utf-8", "replace").strip() or "an empty body"
-            raise Refusal(status, "upstream_failed", f"the model server answered {upstream.status} with {what!r}")
+            kept = {name: down[name] for name in ("Retry-After",) if name in down}
+            raise Refusal(status, "upstream_failed", f"the model server answered {upstream.status} with {what!r}", kept)
         if exchange and upstream.status == 200:
-            self._record(exchange, said.answer(path, document))
-        return web.Response(body=body, status=upstream.status, headers=_downwards(upstream, added))
+            self._record(exchange, said.answer(exchange.path, document))
+        return web.Response(body=body, status=upstream.status, headers=down)
 
     async def _stream(
-        self, request: web.Request, upstream: aiohttp.ClientResponse, added: Mapping[str, str],
+        self, request: web.Request, upstream: aiohttp.ClientResponse, down: CIMultiDict[str],
         exchange: Exchange | None,
     ) -> web.StreamResponse:  # fmt: skip
-        """Each piece goes on as it comes; the last one when the answer is recorded."""
-        path = request.path
-        response = web.StreamResponse(status=upstream.status, headers=_downwards(upstream, added))
-        await response.prepare(request)
-        seen, ends = bytearray(), _ENDS.get(path, ())
+        """Each piece goes on as it comes; of a conversation's answer the last one when it is recorded."""
+        events = upstream.content_type == "text/event-stream"
+        heard = Overheard(exchange.path) if exchange and events and upstream.status == 200 else None
+        if "Content-Length" in upstream.headers and "Content-Encoding" not in upstream.headers:
+            down["Content-Length"] = upstream.headers["Content-Length"]
+        response = web.StreamResponse(status=upstream.status, headers=down)
+        last = b"\n"
         try:
-            async for piece in upstream.content.iter_any():
-                if exchange:
-                    seen += piece
-                    if any(end in seen[-len(piece) - 64 :] for end in ends):
-                        self._record(exchange, said.streamed(path, bytes(seen)))
-                        exchange = None
-                    elif len(seen) > _MOST_RECORDED:
-                        log.warning("an answer of more than %d bytes is not recorded", _MOST_RECORDED)
-                        exchange = None
+            await response.prepare(request)
+            while True:
+                try:
+                    piece = await upstream.content.readany()
+                except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                    self._metrics.failed("upstream_failed")
+                    return await _break_off(request, response, error, last if events else b"")
+                if not piece:
+                    break
+                if exchange and heard and heard.hear(piece):
+                    self._record(exchange, heard.answer())
+                    heard = None  # or it would be read once more at the end
                 await response.write(piece)
-            if exchange:
-                self._record(exchange, said.streamed(path, bytes(seen)))
-        except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, TimeoutError) as error:
-            # The status is sent long since: a client learns of it from an event, as OpenAI's servers do it.
-            broken = Refusal(502, "upstream_failed", f"the model server broke off: {_words(error)}")
-            self._metrics.failed("upstream_failed")
-            await response.write(b"\n\n" + refusal.event(broken, path))
-        await response.write_eof()
+                last = piece
+            if exchange and heard:
+                self._record(exchange, heard.answer())
+                if heard.too_long:
+                    log.warning("an answer was too long to be recorded")
+            await response.write_eof()
+        except (ConnectionError, asyncio.CancelledError) as error:
+            # The client has hung up. What it saw the end of is recorded, though no end was marked.
+            if exchange and heard:
+                self._record(exchange, heard.answer())
+            if isinstance(error, asyncio.CancelledError):
+                raise
         return response
 
     def _record(self, exchange: Exchange, answer: tuple[said.Said, str] | None) -> None:
-        if answer is None:
+        if answer is None or exchange.recorded:
             return
-        added = self._conversations.add(exchange.conversation, exchange.said, *answer)
+        exchange.recorded = True
+        added = self._conversations.add(exchange.place, *answer)
         self._metrics.recorded()
         if added.learn:
-            self._learn(exchange.conversation)
+            self._learn(exchange.place.conversation)
 
 
-async def _read(request: web.Request) -> tuple[bytes, dict[str, Any] | None]:
-    """The body, and what it says where it is a JSON object. Raises Refusal."""
-    try:
-        body = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise Refusal(413, "too_large", "the request is larger than gateway.max_body_mb") from error
-    if not body or "json" not in request.content_type:
-        if body and request.path in CONVERSATIONS:
-            raise Refusal(415, "wrong_content_type", f"send application/json, not {request.content_type}")
-        return body, None
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, "invalid_json", f"the body is no valid JSON: {_words(error)}") from error
-    return body, document if isinstance(document, dict) else None
-
-
-async def _pass(request: web.Request, upstream: aiohttp.ClientResponse, added: Mapping[str, str]) -> web.StreamResponse:
-    """An answer that nobody looks into, piece by piece."""
-    response = web.StreamResponse(status=upstream.status, headers=_downwards(upstream, added))
-    await response.prepare(request)
-    async for piece in upstream.content.iter_any():
-        await response.write(piece)
-    await response.write_eof()
+async def _break_off(
+    request: web.Request, response: web.StreamResponse, error: Exception, last: bytes
+) -> web.StreamResponse:
+    """End an answer that the model server did not. The status is sent long since: the client learns of it from an
+    event, as OpenAI's servers do it. Between two events, that is; elsewhere the connection breaks, as the other did."""
+    if last.endswith((b"\n", b"\r")):
+        broken = Refusal(502, "upstream_failed", f"the model server broke off: {_words(error)}")
+        await response.write(b"\n\n" + refusal.event(broken, request.path))
+        await response.write_eof()
+    elif request.transport:
+        log.info("%s: the model server broke off: %s", request.path, _words(error))
+        request.transport.abort()
     return response
 
 
-def _upwards(request: web.Request, target: Target, caller: Caller) -> CIMultiDict[str]:
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in request.headers.items():
-        low = name.lower()
-        if low in _HOP_BY_HOP or low.startswith("x-atles-"):
-            continue
-        # A key of the gateway's own is nobody else's business, and a server with a key of its own gets that.
-        if low in _CREDENTIALS and (caller.has_key or target.key is not None):
-            continue
-        headers.add(name, value)
-    headers["Accept-Encoding"] = "identity"
-    if target.key:
-        headers["Authorization"] = f"Bearer {target.key}"
-        if request.path.startswith("/v1/messages"):
-            headers["X-Api-Key"] = target.key
-    return headers
-
-
-def _downwards(upstream: aiohttp.ClientResponse, added: Mapping[str, str]) -> CIMultiDict[str]:
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in upstream.headers.items():
-        if name.lower() not in _HOP_BY_HOP:
-            headers.add(name, value)
-    headers.update(added)
-    return headers
-
-
-def _added(target: Target, exchange: Exchange | None) -> dict[str, str]:
-    """What ATLES says of an answer beside it."""
-    added: dict[str, str] = {}
-    if target.adapter is not None:
-        added["X-Atles-Adapter"] = target.adapter or "base"
-    if exchange is not None and (name := exchange.conversation.id).isascii() and name.isprintable():
-        added["X-Atles-Session"] = name
-    return added
+@lru_cache(256)
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for a server; none leads back to this machine."""
+    at = urlsplit(url)
+    if not at.hostname or is_loopback(at.hostname) or proxy_bypass(at.hostname):
+        return None
+    return getproxies().get(at.scheme)
 
 
 def _words(error: BaseException) -> str:

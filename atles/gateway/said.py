@@ -5,12 +5,18 @@ than these is no reason to refuse it: it is passed on, and not recorded.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from atles.capture.plain import MAX_DEPTH, depth
 
 Said = dict[str, Any]  # a message as it is recorded: role, content, and of tools what belongs to it
 
 _LONGEST_DATA = 1024  # characters of a picture's data that are kept
+# What chat interfaces ask a model for themselves: titles, tags, what to search for.
+_TASK = re.compile(r"\s*### Task:\s")
+_ODD = (TypeError, LookupError, AttributeError, ValueError, RecursionError)  # raised by what has no known shape
 
 
 def request(path: str, body: Mapping[str, Any]) -> list[Said] | None:
@@ -18,18 +24,23 @@ def request(path: str, body: Mapping[str, Any]) -> list[Said] | None:
     read = {"/v1/chat/completions": _chat, "/v1/responses": _responses, "/v1/messages": _anthropic}.get(path)
     try:
         found = read(body) if read else None
-    except (TypeError, LookupError, AttributeError):
+    except _ODD:
         return None
     return found if found and any(it["role"] == "user" for it in found) else None
 
 
+def is_task(said: Sequence[Said]) -> bool:
+    """Whether a chat interface asks for itself, not for its user."""
+    last = said[-1]
+    return last["role"] == "user" and isinstance(last["content"], str) and bool(_TASK.match(last["content"]))
+
+
 def answer(path: str, body: Mapping[str, Any]) -> tuple[Said, str] | None:
     """The message that an answer holds, and the answer's id; None if there is none."""
+    read = {"/v1/chat/completions": _chat_answer, "/v1/responses": _responses_answer}.get(path, _anthropic_answer)
     try:
-        message = {"/v1/chat/completions": _chat_answer, "/v1/responses": _responses_answer}.get(
-            path, _anthropic_answer
-        )(body)
-    except (TypeError, LookupError, AttributeError):
+        message = read(body)
+    except _ODD:
         return None
     if not message or not (message.get("content") or message.get("tool_calls")):
         return None
@@ -46,12 +57,15 @@ def _chat(body: Mapping[str, Any]) -> list[Said]:
 
 def _light(message: Mapping[str, Any]) -> Said:
     """A message without what nobody learns from: the data of pictures and sound."""
-    if not isinstance(message["role"], str):
-        raise TypeError("role")
     said = {key: value for key, value in message.items() if key in _KEPT and value is not None}
+    role, calls = said["role"], said.get("tool_calls", [])
+    if not isinstance(role, str) or depth(said) > MAX_DEPTH:
+        raise TypeError("no message that a session can hold")
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        raise TypeError("tool_calls")
     if isinstance(said.get("content"), list):
         said["content"] = [_light_part(part) for part in said["content"]]
-    return {"role": message["role"], "content": None, **said}
+    return {"role": role, "content": None, **said}
 
 
 _KEPT = ("role", "content", "name", "tool_calls", "tool_call_id")
@@ -68,12 +82,14 @@ def _light_part(part: Any) -> Any:
 def _responses(body: Mapping[str, Any]) -> list[Said]:
     found: list[Said] = []
     if body.get("instructions"):
-        found.append({"role": "system", "content": body["instructions"]})
+        found.append({"role": "system", "content": _text(body["instructions"])})
     given = body["input"]
     for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
         kind = item.get("type", "message")
         if kind == "message":
-            found.append({"role": item["role"], "content": _text(item["content"])})
+            found.append(_plain(item["role"], _text(item["content"])))
+        elif kind == "function_call" and found and found[-1]["role"] == "assistant":
+            found[-1].setdefault("tool_calls", []).append(_call(item))  # one answer, as it was recorded
         elif kind == "function_call":
             found.append({"role": "assistant", "content": None, "tool_calls": [_call(item)]})
         elif kind == "function_call_output":
@@ -88,10 +104,10 @@ def _anthropic(body: Mapping[str, Any]) -> list[Said]:
     for message in body["messages"]:
         content, role = message["content"], message["role"]
         if isinstance(content, str):
-            found.append({"role": role, "content": content})
+            found.append(_plain(role, content))
             continue
         found += [
-            {"role": "tool", "content": _text(part.get("content", "")), "tool_call_id": part["tool_use_id"]}
+            {"role": "tool", "content": _text(part.get("content") or ""), "tool_call_id": part["tool_use_id"]}
             for part in content
             if part.get("type") == "tool_result"
         ]
@@ -105,7 +121,8 @@ def _anthropic(body: Mapping[str, Any]) -> list[Said]:
 
 def _chat_answer(body: Mapping[str, Any]) -> Said:
     # Of several choices the first: a client that shows only one shows that.
-    return _light({"role": "assistant", **body["choices"][0]["message"]})
+    choice = next((it for it in body["choices"] if it.get("index", 0) == 0), body["choices"][0])
+    return _light({**choice["message"], "role": "assistant"})
 
 
 def _responses_answer(body: Mapping[str, Any]) -> Said:
@@ -123,7 +140,13 @@ def _anthropic_answer(body: Mapping[str, Any]) -> Said:
     return _blocks("assistant", body["content"])
 
 
-def _blocks(role: str, content: Iterable[Mapping[str, Any]]) -> Said:
+def _plain(role: Any, content: str) -> Said:
+    if not isinstance(role, str):
+        raise TypeError("role")
+    return {"role": role, "content": content}
+
+
+def _blocks(role: Any, content: Iterable[Mapping[str, Any]]) -> Said:
     blocks = list(content)
     text = "\n".join(part["text"] for part in blocks if part.get("type") == "text")
     calls = [
@@ -137,7 +160,7 @@ def _blocks(role: str, content: Iterable[Mapping[str, Any]]) -> Said:
     ]
     if not text and not calls:
         return {}
-    return {"role": role, "content": text, **({"tool_calls": calls} if calls else {})}
+    return _plain(role, text) | ({"tool_calls": calls} if calls else {})
 
 
 def _call(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,89 +172,3 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
-
-
-# --- streams ---
-
-
-def streamed(path: str, data: bytes) -> tuple[Said, str] | None:
-    """The message that a whole stream of server-sent events says, and the answer's id."""
-    events = list(_events(data))
-    try:
-        if path == "/v1/chat/completions":
-            return answer(path, _from_chunks(events))
-        if path == "/v1/responses":
-            done = [event["response"] for event in events if event.get("type") == "response.completed"]
-            return answer(path, done[-1]) if done else None
-        return answer(path, _from_blocks(events))
-    except (TypeError, LookupError, AttributeError):
-        return None
-
-
-def _events(data: bytes) -> Iterable[dict[str, Any]]:
-    for line in data.split(b"\n"):
-        if line.startswith(b"data:"):
-            try:
-                event = json.loads(line[5:])
-            except ValueError:
-                continue  # [DONE], or a server that is not well
-            if isinstance(event, dict):
-                yield event
-
-
-def _from_chunks(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Chat completion chunks as the completion that they make."""
-    message: dict[str, Any] = {"role": "assistant"}
-    words: list[str] = []
-    calls: dict[int, dict[str, Any]] = {}
-    identity = ""
-    for event in events:
-        identity = identity or event.get("id", "")
-        for choice in event.get("choices") or ():
-            if choice.get("index", 0) != 0:
-                continue
-            delta = choice.get("delta") or {}
-            if isinstance(delta.get("content"), str):
-                words.append(delta["content"])
-            for part in delta.get("tool_calls") or ():
-                _add_call(calls, part)
-    message["content"] = "".join(words) or None
-    if calls:
-        message["tool_calls"] = [calls[index] for index in sorted(calls)]
-    return {"id": identity, "choices": [{"message": message}]}
-
-
-def _add_call(calls: dict[int, dict[str, Any]], part: Mapping[str, Any]) -> None:
-    call = calls.setdefault(
-        part.get("index", 0), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-    )
-    call["id"] = part.get("id") or call["id"]
-    function = part.get("function") or {}
-    call["function"]["name"] += function.get("name") or ""
-    call["function"]["arguments"] += function.get("arguments") or ""
-
-
-def _from_blocks(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Anthropic's events as the message that they make."""
-    identity = ""
-    blocks: dict[int, dict[str, Any]] = {}
-    for event in events:
-        kind = event.get("type")
-        if kind == "message_start":
-            identity = event["message"].get("id", "")
-        elif kind == "content_block_start":
-            blocks[event["index"]] = {**event["content_block"], "partial": ""}
-        elif kind == "content_block_delta":
-            block, delta = blocks[event["index"]], event["delta"]
-            if delta.get("type") == "text_delta":
-                block["text"] = block.get("text", "") + delta["text"]
-            elif delta.get("type") == "input_json_delta":
-                block["partial"] += delta["partial_json"]
-    for block in blocks.values():
-        partial = block.pop("partial")
-        if partial:
-            try:
-                block["input"] = json.loads(partial)
-            except ValueError:
-                block["input"] = {}
-    return {"id": identity, "content": [blocks[index] for index in sorted(blocks)]}

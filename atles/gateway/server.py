@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,13 +16,17 @@ from atles.capture.outbox import Finished
 from atles.errors import AtlesError
 from atles.gateway import refusal
 from atles.gateway.access import Access
+from atles.gateway.api.app import Api
+from atles.gateway.api.route import Parts
 from atles.gateway.conversations import Conversation, Conversations
+from atles.gateway.cors import Cors
 from atles.gateway.metrics import Metrics
 from atles.gateway.models import Adapters, Models
 from atles.gateway.proxy import Proxy
 from atles.gateway.refusal import Refusal
 from atles.layout import Home
 from atles.pipeline.memory import MemoryProcessor
+from atles.queue.leases import LeaseQueue
 from atles.settings import Settings
 from atles.store import Store
 
@@ -30,28 +35,45 @@ log = logging.getLogger("atles.gateway")
 _LONGEST_SOCKET = 100  # bytes of a socket's path; systems allow 104 to 108
 _DRAIN_SECONDS = 10.0  # for the answers in progress, at the end
 _HEADER_BYTES = 32_768
+_LOOK_SECONDS = 2.0
 
 
 class Gateway:
-    """OpenAI's API on `settings.gateway.host`, and the API of ATLES; on a socket in the home's folder, too."""
+    """OpenAI's API on `settings.gateway.host`, and the API of ATLES; on a socket in the home's folder, too.
+
+    `wake` is told which lane of the queue has new jobs; without it, workers find them when they look.
+    """
 
     def __init__(
-        self, home: Home, settings: Settings, store: Store, memory: MemoryProcessor, adapters: Adapters
+        self,
+        home: Home,
+        settings: Settings,
+        store: Store,
+        memory: MemoryProcessor,
+        adapters: Adapters,
+        wake: Callable[[str], None] = lambda lane: None,
     ) -> None:
         self._home, self._settings, self._memory, self._adapters = home, settings, memory, adapters
         self._recalling = ThreadPoolExecutor(2, "atles-recall")
         self._slow = ThreadPoolExecutor(4, "atles-gateway")
+        self._aside = ThreadPoolExecutor(4, "atles-api")
         self._metrics = Metrics()
         self._access = Access(settings.gateway, store.keys)
+        self._cors = Cors(self._access)
         self.conversations = Conversations(home, store.sessions, self._hand_over, settings.gateway.learn_every)
         self._models = Models(settings, store, adapters, self._slow)
         self._proxy = Proxy(
             settings.gateway, self._models, self.conversations, self._before, self._learn, self._metrics
         )
+        queue = LeaseQueue(store.database, f"gateway:{os.getpid()}")  # to put jobs; it claims none
+        self._api = Api(
+            Parts(home, settings, store, queue, memory, self.conversations, wake, self._aside), self._access
+        )
         self._at_once = 0
         self._ready = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.AppRunner | None = None
+        self._keeping_up: asyncio.Task[None] | None = None
         self.url = ""
 
     # --- beginning and end, from any thread ---
@@ -80,6 +102,7 @@ class Gateway:
         self._loop = None
         self._recalling.shutdown()
         self._slow.shutdown()
+        self._aside.shutdown()
         self._adapters.close()
 
     async def _open(self) -> None:
@@ -89,6 +112,7 @@ class Gateway:
         await self._proxy.open()
         app = web.Application(client_max_size=int(self._settings.gateway.max_body_mb * (1 << 20)))
         app.add_routes(self._routes())
+        app.on_response_prepare.append(self._cors.on_prepare)
         # A client that hangs up ends its request here, and with it the one to the model server.
         runner = self._runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=_DRAIN_SECONDS,
@@ -108,6 +132,7 @@ class Gateway:
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]
         self.url = f"http://{shown}:{address[1]}"
         await self._open_socket(runner)
+        self._keeping_up = asyncio.create_task(self._keep_up())
         self._ready = True
 
     async def _open_socket(self, runner: web.AppRunner) -> None:
@@ -119,10 +144,21 @@ class Gateway:
         await web.UnixSite(runner, str(path)).start()
         Path(path).chmod(0o600)
 
+    async def _keep_up(self) -> None:
+        """Write what could not be written, and load what was promoted meanwhile."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self.conversations.settle()
+            await self._models.follow()
+
     async def _close(self) -> None:
         self._ready = False
+        if self._keeping_up:
+            self._keeping_up.cancel()
         if self._runner:
             await self._runner.cleanup()
+        if not self.conversations.settle():
+            log.error("what was said last could not be written to %s and is lost", self._home.open_sessions)
         await self._proxy.close()
         self._home.socket.unlink(missing_ok=True)
 
@@ -130,11 +166,14 @@ class Gateway:
 
     def _routes(self) -> list[web.RouteDef]:
         return [
+            web.options("/v1/{rest:.*}", self._cors.preflight),
+            web.options("/api/{rest:.*}", self._cors.preflight),
             web.get("/healthz", self._health),
             web.get("/readyz", self._readiness),
             web.get("/metrics", self._show_metrics),
             web.get("/v1/models", self._list_models),
             web.route("*", "/v1/{rest:.*}", self._forward),
+            *self._api.routes(),
             web.route("*", "/{rest:.*}", self._nothing),
         ]
 

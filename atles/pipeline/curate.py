@@ -45,15 +45,16 @@ def add(
         raise AtlesError(f"{kind!r} is no type of memory; there are {', '.join(_TYPES)}")
     clean = _checked(text, level)
     since = moment(valid_from) or now().isoformat(timespec="seconds")
-    number = store.sessions.user_to_write(user)
-    for known in store.memories.same_words(number, folded(clean)):
-        if known.type == kind and bool(known.valid_to) == bool(valid_to):
-            return known, False
-    memory = Memory(
-        content_id(number, kind, folded(clean), since), MemoryType(kind), clean, "you", 1.0, slot, value, since,
-        moment(valid_to), "", "ended" if valid_to else "", 0, pinned, True, "hand", timestamp(), None, 0,
-    )  # fmt: skip
-    store.memories.add(memory, number, folded(clean), how=memory.ended_how)
+    with store.transaction():
+        number = store.sessions.user_to_write(user)
+        for known in store.memories.same_words(number, folded(clean)):
+            if known.type == kind and bool(known.valid_to) == bool(valid_to):
+                return known, False
+        memory = Memory(
+            content_id(number, kind, folded(clean), since), MemoryType(kind), clean, "you", 1.0, slot, value, since,
+            moment(valid_to), "", "ended" if valid_to else "", 0, pinned, True, "hand", timestamp(), None, 0,
+        )  # fmt: skip
+        store.memories.add(memory, number, folded(clean), how=memory.ended_how)
     return memory, True
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atles.layout import write_atomic
-from atles.pipeline.standing import standing
+from atles.pipeline.standing import branch, standing
 from atles.records import Dataset, Example, Feedback, Message, Session, content_id
 
 _HISTORY_TURNS = 3  # of the conversation so far; more costs training time and teaches little
@@ -71,7 +71,7 @@ def turns(messages: Sequence[Message], feedback: Mapping[int, Feedback] | None =
 def rejected_answers(messages: Sequence[Message], feedback: Mapping[int, Feedback] | None = None) -> list[str]:
     """The ids of the answers that the user corrected, had made again, or rated as bad."""
     stood = standing(messages, feedback)
-    kept = {message.id for message in stood}
+    kept = {message.id for message in stood} & {messages[at].id for at in branch(messages)}
     left = [message.id for message in messages if message.role == "assistant" and message.id not in kept]
     edited = [
         messages[position].id for position, said in (feedback or {}).items() if said.text and position < len(messages)

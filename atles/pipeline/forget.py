@@ -8,6 +8,8 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
 from typing import Any
 
 from atles.clock import timestamp
@@ -15,7 +17,7 @@ from atles.layout import Home, file_name, write_atomic
 from atles.pipeline.extract.words import DAYS
 from atles.pipeline.recall import MONTHS, STOP_WORDS, idf
 from atles.pipeline.reconcile import folded
-from atles.records import ForgetRequest, Memory, Message, canonical_json
+from atles.records import ForgetRequest, Memory, canonical_json
 from atles.store import Store
 from atles.store.sessions import StoredSession, rowids
 from atles.store.turns import said
@@ -163,16 +165,18 @@ def _words(text: str) -> list[str]:
 
 
 def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
-    """Bring the files of sessions up to what the store still knows: the processed file and the logs; their training
-    files go, until the data step writes them again. Raises OSError.
+    """Bring the files of sessions up to what the store still knows: the newest processed file and the logs. Processed
+    files from before they grew go, and their training files, until the data step writes them again. Raises OSError.
 
     A daemon may append to the master log meanwhile: what it misses there it writes again.
     """
     gone = set(sessions)
     for session_id in gone:
-        path = home.processed / home.completed(session_id).name
-        if path.exists():
-            write_atomic(path, canonical_json(store.sessions.get(session_id).session.as_json()))
+        *older, newest = [None, *_processed(home, session_id)]
+        if newest:
+            write_atomic(newest, canonical_json(store.sessions.get(session_id).session.as_json()))
+        for file in filter(None, older):
+            file.unlink()
         for folder in (home.training_data, home.chat_data):
             for file in folder.glob(f"training_{file_name(session_id)}_{'[0-9]' * 8}_{'[0-9]' * 6}.jsonl"):
                 file.unlink(missing_ok=True)
@@ -181,6 +185,23 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
     if gone and home.master_log.exists():
         lines = home.master_log.read_text("utf-8").splitlines(keepends=True)
         write_atomic(home.master_log, "".join(_silent_line(line, gone) for line in lines))
+
+
+def _processed(home: Home, session_id: str) -> list[Path]:
+    """The files by which a session came, the oldest first: each time it grew, another one. Raises OSError."""
+    stem = home.completed(session_id).stem
+    named = re.compile(rf"{re.escape(stem)}(?:_[0-9a-z]{{26}})?(?:\.\d+)?\.json")
+    files = [file for file in home.processed.glob(f"{escape(stem)}*.json") if named.fullmatch(file.name)]
+    # "s.2" may be the second file of "s", or the first of another session.
+    own = [file for file in files if file.stem == stem or _id_in(file) == session_id]
+    return sorted(own, key=lambda file: file.stat().st_mtime_ns)
+
+
+def _id_in(file: Path) -> str | None:
+    try:
+        return json.loads(file.read_text("utf-8")).get("session_id")
+    except (ValueError, AttributeError):
+        return None  # changed by somebody since it was taken
 
 
 def _silent_line(line: str, sessions: set[str]) -> str:
@@ -195,7 +216,3 @@ def _silent_line(line: str, sessions: set[str]) -> str:
 def _silent(entry: dict[str, Any]) -> dict[str, Any]:
     """A log entry without what quotes the session."""
     return {**entry, "improvements": []}
-
-
-def is_forgotten(message: Message) -> bool:
-    return "forgotten" in message.raw

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from threading import Event
 
 from atles.layout import Home
-from atles.pipeline import release
+from atles.pipeline import rating, release, schedule
 from atles.pipeline.finetune import ModelFineTuner, Progress
 from atles.pipeline.forget import forget_files
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.teacher import Teacher
 from atles.queue import NewJob, Queue
-from atles.records import Step
+from atles.records import Feedback, Step
 from atles.settings import Settings
 from atles.store import Store
 from atles.store.sessions import StoredSession
@@ -47,6 +47,16 @@ def made_again(store: Store, sessions: Iterable[str], retired: Sequence[str]) ->
     return jobs + [NewJob(Step.TRAIN, "rebuild", TRAIN, {"rebuild": True}, BURST_SECONDS)] * bool(retired)
 
 
+def rate(store: Store, queue: Queue, session_id: str, position: int, feedback: Feedback, level: str) -> bool:
+    """Note what a user said of an answer; whether its session is stored, so that its data is made again now."""
+    with store.transaction():
+        stored = rating.note(store, session_id, position, feedback, level)
+        # One that is still on its way through the steps comes by there anyway.
+        if stored and Step.MEMORY in store.logs.steps(session_id, stored.revision):
+            queue.put(data_job(stored))
+    return stored is not None
+
+
 def at_once() -> NewJob:
     """In the place of a training that was put off: one that is not, if there is enough to train on."""
     return NewJob(Step.TRAIN, "at once", TRAIN, {"now": True})
@@ -55,6 +65,14 @@ def at_once() -> NewJob:
 def train_now() -> NewJob:
     """A training that waits for nothing: neither for more examples nor for a better hour."""
     return NewJob(Step.TRAIN, "now", TRAIN, {"now": True, "rebuild": True})
+
+
+def ask_to_train(store: Store, queue: Queue, settings: Settings) -> bool:
+    """Put `train_now`, unless what several users said would be mixed; whether it was put."""
+    if schedule.mixed(settings.train, store.sessions.users()):
+        return False
+    queue.put(train_now())
+    return True
 
 
 def session_job(step: Step, session_id: str, revision: int, delay: float = 0.0) -> NewJob:

@@ -14,14 +14,14 @@ from atles.clock import now
 from atles.config import environment
 from atles.errors import AtlesError
 from atles.layout import Home
-from atles.pipeline import forget, injected, learn
+from atles.pipeline import forget, injected, learn, rating
 from atles.pipeline import recall as recalling
 from atles.pipeline.aspects import asked as asked_aspects
 from atles.pipeline.aspects import aspects
-from atles.pipeline.dataset import rejected_answers
 from atles.pipeline.extract import Extractor, RuleExtractor
 from atles.pipeline.extract.slots import slot_of
 from atles.pipeline.scrub import scrub_session
+from atles.pipeline.standing import without_left
 from atles.pipeline.teacher import Teacher
 from atles.records import Extraction, Memory, MemoryType, Recalled, Session
 from atles.serving.embedder import Embedder
@@ -99,7 +99,7 @@ class MemoryProcessor:
 
     def extract(self, stored: StoredSession) -> Extraction:
         """What the session says. May be slow and holds no lock. Raises EndpointError."""
-        return self._extractor.extract(self.prepare(stored.session))
+        return self._extractor.extract(self.prepare(without_left(stored.session)))
 
     def remember(self, stored: StoredSession, extraction: Extraction) -> dict[str, Any]:
         """Reconcile what a stored session says with what is remembered, and make its messages searchable."""
@@ -107,10 +107,9 @@ class MemoryProcessor:
         with store.transaction():
             self._rewrite(stored)
             store.turns.index(stored.number)
-            feedback = store.feedback.of_session(session.session_id)
-            store.memories.reject(rejected_answers(session.messages, feedback))
             claims = [claim for claim in extraction.claims if claim.type not in _APART]
             learned = learn.learn(store, stored, claims, type(self._extractor).__name__)
+            rating.turn_down(store, stored)
             topics = learn.topics(extraction.claims)
             new_topics = store.memories.put_topics(stored.user, stored.number, topics)
             refused = dict(learned.refused + Counter(extraction.refused))

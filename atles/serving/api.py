@@ -6,7 +6,7 @@ A call is bounded in time and answer, and can be ended from another thread.
 import http.client
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ class Api:
             sender.stop()
 
     @contextmanager
-    def _sender(self, path: str, seconds: float):
+    def _sender(self, path: str, seconds: float) -> Iterator[Sender]:
         sender = Sender(f"{self.url}{path}", seconds, _MAX_BYTES)
         with self._lock:
             if self._closed:

@@ -9,9 +9,7 @@ servers' APIs stand in `vllm.py` and `ollama.py`, what they have of us in `loade
 """
 
 from collections.abc import Callable, Iterable
-from typing import cast
 
-from atles.serving.llamacpp import ModelServers
 from atles.serving.loaded import Loaded, Server
 from atles.serving.swap import Swapping
 
@@ -37,8 +35,7 @@ class Elsewhere(Swapping):
     ) -> None:
         self._server = server
         self._loaded = Loaded(server, may_serve, check_seconds, most, probe_seconds)
-        # It has the five methods of ModelServers that Swapping calls.
-        super().__init__(cast(ModelServers, self._loaded), may_serve=may_serve, retry_seconds=retry_seconds)
+        super().__init__(self._loaded, may_serve=may_serve, retry_seconds=retry_seconds)
 
     @property
     def key(self) -> str:

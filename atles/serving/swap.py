@@ -1,17 +1,55 @@
 """One adapter takes the place of another: the new one is loaded and asked before the old one goes.
 
-Knows which adapter is wanted and which one answers, nothing of processes.
+Knows which adapter is wanted and which one answers, nothing of processes or of other people's servers.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
 
 from atles.errors import AtlesError
-from atles.serving.llamacpp import Lease, ModelServers
 
 log = logging.getLogger("atles.serving")
+
+
+class Lease(Protocol):
+    """A server that answers with one adapter until it is given back."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def adapter(self) -> str: ...
+    def release(self) -> None: ...
+    def failed(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Servers(Protocol):
+    """Who has adapters: processes of this machine (`llamacpp.py`), or another server (`loaded.py`)."""
+
+    def lease(self, adapter: str) -> Lease:
+        """A server with this adapter, brought up now if need be. Raises AtlesError."""
+        ...
+
+    def warm(self, adapter: str) -> Lease | None:
+        """A server with this adapter if there is one already."""
+        ...
+
+    def ready(self, adapter: str) -> bool:
+        """Whether a server with this adapter answers now."""
+        ...
+
+    def drop(self, adapter: str) -> None:
+        """End an adapter's server, as soon as its leases end."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Swapping:
@@ -20,7 +58,7 @@ class Swapping:
 
     def __init__(
         self,
-        servers: ModelServers,
+        servers: Servers,
         *,
         may_serve: Callable[[str], bool] = lambda adapter: True,
         retry_seconds: float = 30.0,
@@ -34,14 +72,13 @@ class Swapping:
         self.failure: str | None = None  # why what is wanted does not answer
 
     def lease(self, adapter: str) -> Lease:
-        """A server with just this adapter; see ModelServers."""
+        """A server with just this adapter."""
         return self._servers.lease(adapter)
 
     def current(self, wanted: str) -> Lease:
         """A server with the adapter that is wanted; while that is being loaded, with the one before.
 
-        The first one is waited for, and so is one whose predecessor is gone or may not serve. Raises what
-        ModelServers.lease raises.
+        The first one is waited for, and so is one whose predecessor is gone or may not serve. Raises AtlesError.
         """
         with self._lock:
             now = self._now
@@ -59,6 +96,13 @@ class Swapping:
             return self._wait_for(wanted)
         self._bring(wanted, now)
         return old
+
+    def follow(self, wanted: str) -> None:
+        """Where another adapter answers now, bring up what is wanted, before anybody asks for it. Raises AtlesError."""
+        with self._lock:
+            now = self._now
+        if now is not None and now != wanted and (self._servers.ready(now) or not self._may_serve(now)):
+            self.current(wanted).release()
 
     def close(self) -> None:
         """End all servers."""

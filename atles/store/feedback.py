@@ -27,6 +27,15 @@ class FeedbackGiven:
         """Take out what was said of these messages (rowids)."""
         self._db.run("feedback.remove", rowids=json.dumps(messages))
 
+    def accept(self, session_id: str) -> None:
+        """Let the answers that were rated count as good; who knows of a bad one says so afterwards."""
+        self._db.run("feedback.accept", session_id=session_id)
+
+    def answer(self, message_id: str) -> tuple[str, int] | None:
+        """The session and position of a stored message, by its id."""
+        row = self._db.row("feedback.answer", id=message_id)
+        return (row["session_id"], row["position"]) if row else None
+
     def of_session(self, session_id: str) -> Mapping[int, Feedback]:
         """By the position of the answer."""
         rows = self._db.rows("feedback.of_session", session_id=session_id)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from atles import SessionTracker
 from atles.capture import abandoned
 from atles.capture.abandoned import close_abandoned
 from atles.capture.journal import journal_path, read
+from atles.capture.outbox import hand_over
 from atles.capture.session_file import parse
 from atles.layout import Home
 
@@ -217,3 +219,11 @@ def test_what_cannot_be_written_now_is_closed_later_and_the_rest_at_once(home, m
 
 def test_without_a_folder_there_is_nothing_to_do(tmp_path):
     assert close_abandoned(Home(tmp_path / "nowhere"), 0) == []
+
+
+def test_two_files_of_one_session_at_the_same_moment_are_both_there(home):
+    """A gateway hands over what was said so far, and all of it at the end."""
+    texts = [json.dumps({"session_id": "s", "messages": [{"role": "user", "content": n}]}) for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda text: hand_over(home, "s", text), texts))
+    assert sorted(path.read_text() for path in set(paths)) == sorted(texts)

@@ -210,6 +210,20 @@ def test_another_history_under_a_known_id_is_set_aside(inbox: Inbox, home: Home,
     assert len(store.sessions.get("session_001").session.messages) == 4
 
 
+@pytest.mark.parametrize("more", [(), ("u: And the hens?", "a: Well.")])
+def test_what_was_forgotten_does_not_come_back_with_a_session_that_is_sent_again(
+    inbox: Inbox, home: Home, store: Store, more: tuple[str, ...]
+) -> None:
+    told = ("u: I owe Quillfeather money", "a: How much?")
+    inbox.take(drop(home, document("a", *told)))
+    (row, *_) = store.sessions.message_rows(store.sessions.number("a"))
+    store.sessions.forget_messages([row["rowid"]], "2026-01-01T00:00:00+00:00")
+    (home.processed / "completed_a.json").unlink()
+    inbox.take(drop(home, document("a", *told, *more)))
+    (kept,) = home.processed.glob("completed_a*.json")
+    assert "Quillfeather" not in kept.read_text() and len(json.loads(kept.read_text())["messages"]) == 2 + len(more)
+
+
 def test_two_bad_files_of_one_name_are_both_kept(inbox: Inbox, home: Home) -> None:
     for data in (b"{", b"["):
         inbox.take(write(home, data))

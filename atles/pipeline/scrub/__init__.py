@@ -16,7 +16,7 @@ model.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -63,6 +63,8 @@ _ANNOUNCES = re.compile(
     re.IGNORECASE,
 )
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
+# Ids and hashes in the metadata of the gateway's sessions, by which it finds them again; some look like a key.
+_NOTED = ("answer", "chain", "after", "continues")
 _PLAIN_NAMES = frozenset(("role", "name", "content", "timestamp"))
 _MOST_NUMBERS = 2  # eight digits: fewer than any card has
 _MOST_KNOWN = 4_000
@@ -148,11 +150,12 @@ def scrub_session(session: Session, level: str = "secrets") -> tuple[Session, Co
     counts: Counter[str] = Counter()
     messages = []
     known: dict[str, str] = {}
+    noted = isinstance(session.metadata.get("gateway"), str)
     for message in session.messages:
         if level == "secrets" and _is_plain_message(message.raw):
             messages.append(message)
             continue
-        raw, found = scrub_value(message.raw, level)
+        raw, found = _scrub_message(message.raw, level, noted=noted)
         counts += found
         messages.append(replace(message, raw=raw) if found else message)
         if found:
@@ -160,9 +163,24 @@ def scrub_session(session: Session, level: str = "secrets") -> tuple[Session, Co
     if known:
         again = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, sorted(known, key=len, reverse=True))) + r")(?!\w)")
         messages = [_without(message, again, known, counts) for message in messages]
-    metadata, found = scrub_value(session.metadata, level)
+    metadata, found = _scrub_but(_NOTED if noted else (), session.metadata, level)
     counts += found
     return (replace(session, messages=tuple(messages), metadata=metadata) if counts else session), counts
+
+
+def _scrub_message(raw: Mapping[str, Any], level: str, *, noted: bool) -> tuple[Any, Counter[str]]:
+    metadata = raw.get("metadata")
+    if not noted or not isinstance(metadata, Mapping):
+        return scrub_value(raw, level)
+    rest, found = _scrub_but(("metadata",), raw, level)
+    clean, more = _scrub_but(_NOTED, metadata, level)
+    return ({**rest, "metadata": clean} if found or more else raw), found + more
+
+
+def _scrub_but(names: Collection[str], item: Mapping[str, Any], level: str) -> tuple[Any, Counter[str]]:
+    """An object scrubbed, but for what these names hold; the same object if nothing changed."""
+    clean, found = scrub_value({name: value for name, value in item.items() if name not in names}, level)
+    return (clean | {name: item[name] for name in names if name in item} if found else item), found
 
 
 def _is_plain_message(raw: Mapping[str, Any]) -> bool:

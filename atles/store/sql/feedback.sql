@@ -5,6 +5,14 @@ on conflict (session_id, position) do update set rating = :rating, text = :text,
 -- name: of_session
 select position, rating, text from feedback where session_id = :session_id order by position
 
+-- name: accept
+update messages set rejected = 0
+where rejected and session = (select number from sessions where session_id = :session_id)
+    and position in (select position from feedback where session_id = :session_id)
+
+-- name: answer
+select s.session_id, m.position from messages m join sessions s on s.number = m.session where m.id = :id
+
 -- name: remove
 delete from feedback where exists (
     select 1 from messages m join sessions s on s.number = m.session join json_each(:rowids) r on r.value = m.rowid

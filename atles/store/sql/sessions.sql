@@ -70,7 +70,11 @@ select session_id from sessions where waiting_for = 'training' order by received
 
 -- name: forget_message
 update messages set text = '', name = '', timed = 0,
-    raw = json_object('role', role, 'content', '', 'forgotten', :at)
+    raw = json_patch( -- whom it follows says nothing of what it said
+        json_object('role', role, 'content', '', 'forgotten', :at),
+        iif(json_extract(raw, '$.metadata.parent') is null, '{}',
+            json_object('metadata', json_object('parent', json_extract(raw, '$.metadata.parent'))))
+    )
 where rowid = :rowid
 
 -- name: of_messages
@@ -78,7 +82,8 @@ select distinct s.session_id from messages m join sessions s on s.number = m.ses
 where m.rowid in (select value from json_each(:rowids)) order by s.number
 
 -- name: answers_to
-select a.rowid from messages q join messages a on a.session = q.session and a.position = q.position + 1
+select a.rowid from messages q join messages a on a.session = q.session and a.position > q.position
+    and q.position = coalesce(json_extract(a.raw, '$.metadata.parent'), a.position - 1) -- one may be made again
 where q.rowid in (select value from json_each(:rowids)) and q.role = 'user' and a.role = 'assistant'
 
 -- name: ending_with

@@ -1,0 +1,62 @@
+"""Forgetting for good, from the words in the store to the adapters that saw them. Knows the order, not who asks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from sqlite3 import Row
+from typing import Any
+
+from atles.layout import Home
+from atles.pipeline.forget import forget_memories, forget_messages, forget_session
+from atles.pipeline.jobs import forget_everywhere, made_again
+from atles.queue import Queue
+from atles.records import Memory
+from atles.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What is to be forgotten: ids of sessions, rows of messages, memories."""
+
+    sessions: Sequence[str]
+    messages: Sequence[Row]
+    memories: Sequence[Memory]
+
+    @property
+    def texts(self) -> list[str]:
+        """Each of them in words, to ask people by."""
+        return [
+            *(f"session {name}" for name in self.sessions),
+            *(row["text"] for row in self.messages),
+            *(memory.text for memory in self.memories),
+        ]
+
+
+def mark(
+    store: Store, sessions: Iterable[str] = (), messages: Iterable[str] = (), memories: Iterable[str] = ()
+) -> Marked:
+    """Find all of them, or raise AtlesError; of messages and memories the beginning of an id is enough."""
+    return Marked(
+        [store.sessions.get(name).session.session_id for name in dict.fromkeys(sessions)],
+        [store.sessions.message(name) for name in dict.fromkeys(messages)],
+        [store.memories.get(name) for name in dict.fromkeys(memories)],
+    )
+
+
+def erase(home: Home, store: Store, queue: Queue, marked: Marked) -> dict[str, Any]:
+    """Forget it everywhere, all or nothing, and say what that came to. Raises OSError where files cannot be changed."""
+    with store.transaction():
+        done = [forget_session(store, name) for name in marked.sessions]
+        done.append(forget_messages(store, [row["rowid"] for row in marked.messages]))
+        done.append(forget_memories(store, marked.memories))
+        names = sorted({name for it in done for name in it.sessions})
+        retired = forget_everywhere(home, store, names)
+        queue.put(*made_again(store, names, retired))
+        _, active = store.adapters.active()
+    store.database.settle()
+    return {
+        "memories": sum(it.memories for it in done),
+        "messages": sum(it.messages for it in done),
+        "sessions": names,
+        "retired": retired,
+        "serves": active or None,
+    }

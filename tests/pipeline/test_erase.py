@@ -1,0 +1,50 @@
+"""Forgetting for good: nothing of it is left in any file, and where one thing is unknown nothing is forgotten."""
+
+import pytest
+
+from atles.errors import AtlesError
+from atles.layout import Home
+from atles.pipeline.erase import erase, mark
+from tests.pipeline.conftest import Pipeline
+from tests.samples import document
+
+BEES = document("s", "u: My sister Odette keeps bees.", "a: Bees like borage.")
+MORE = document("s", "u: And a goat.", "a: A goat, too.")["messages"]
+
+
+def holding(home: Home, words: str) -> list[str]:
+    return [file.name for file in home.root.rglob("*") if file.is_file() and words.encode() in file.read_bytes()]
+
+
+def forget(pipeline: Pipeline, **ids: list[str]) -> None:
+    erase(pipeline.home, pipeline.store, pipeline.queue, mark(pipeline.store, **ids))
+    pipeline.work_off()
+
+
+def test_every_file_by_which_a_session_came_loses_the_words(pipeline: Pipeline, home: Home) -> None:
+    others = [document(name, "u: Odette is my cat.", "a: A cat!") for name in ("s.2", f"s_{'0' * 26}", "s_2")]
+    pipeline.arrive(BEES, *others)
+    pipeline.arrive({**BEES, "messages": [*BEES["messages"], *MORE]})
+    pipeline.work_off()
+    forget(pipeline, sessions=["s"])
+    assert holding(home, "bees") == [] and holding(home, "goat") == []
+    others_files = {f"completed_{it['session_id']}.json" for it in others}
+    assert others_files <= set(holding(home, "Odette is my cat")), "those of other sessions stay as they are"
+
+
+def test_a_session_may_be_called_anything(pipeline: Pipeline, home: Home) -> None:
+    for name in ("a/b [x]*?", "..", "x" * 300):
+        pipeline.arrive({**BEES, "session_id": name})
+        pipeline.work_off()
+        forget(pipeline, sessions=[name])
+        assert holding(home, "Odette") == [], name
+
+
+def test_all_of_it_or_nothing(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(BEES)
+    pipeline.work_off()
+    with pytest.raises(AtlesError):
+        forget(pipeline, sessions=["s"], memories=["nothing"])
+    (memory,) = [it for it in pipeline.store.memories.of_user(1) if "Odette" in it.text]
+    assert mark(pipeline.store, ["s"], (), [memory.id[:6]]).texts == ["session s", memory.text]
+    assert holding(home, "Odette")
