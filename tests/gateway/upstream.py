@@ -105,8 +105,10 @@ class FakeUpstream:
         reply = self._replies.pop(0) if len(self._replies) > 1 else (self._replies or [answers()])[0]
         try:
             response = await reply(request, sent)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionError) as error:
             sent.cancelled.set()
+            if isinstance(error, ConnectionError):
+                return web.Response()
             raise
         sent.ended.set()
         return response
