@@ -23,6 +23,7 @@ BENCHMARKS = {
     "memory": "bench.memory",
     "recall": "bench.recall.peers",
     "scale": "bench.recall.scale",
+    "served": "bench.served",
     "training": "bench.training",
 }
 
