@@ -115,7 +115,8 @@ class Daemon:
 
     def __enter__(self) -> "Daemon":
         self._stage.mkdir()
-        command = ["--home", str(self.home), "--set", "train.enabled=false", "run", "--quiet"]
+        off = ["--set", "train.enabled=false", "--set", "gateway.enabled=false"]
+        command = ["--home", str(self.home), *off, "run", "--quiet"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "atles", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
