@@ -22,8 +22,8 @@ from atles.errors import AtlesError, HomeLocked
 from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
 from atles.pipeline import jobs, journal, release, steps
+from atles.pipeline.chosen import open_memory, open_teacher
 from atles.pipeline.finetune import ModelFineTuner
-from atles.pipeline.memory import open_memory, open_teacher
 from atles.pipeline.progress import ProgressNote
 from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job

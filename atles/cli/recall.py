@@ -8,7 +8,7 @@ import click
 
 from atles.cli.command import Command, Scope
 from atles.cli.show import answer, shortened, styled, table
-from atles.pipeline.memory import open_memory
+from atles.pipeline.chosen import open_memory
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,7 +10,7 @@ from atles.cli.command import Command, Scope, resolve
 from atles.cli.show import answer, count, duration, shortened, sparkline, styled, table, when
 from atles.insights import adapters
 from atles.insights.why import why as why_of
-from atles.pipeline.memory import open_memory
+from atles.pipeline.chosen import open_memory
 from atles.store import Store
 
 if TYPE_CHECKING:

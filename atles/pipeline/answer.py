@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from atles.layout import Home
+from atles.pipeline.chosen import open_memory
 from atles.pipeline.finetune import model_spec
 from atles.pipeline.injected import with_memory
-from atles.pipeline.memory import open_memory
 from atles.pipeline.release import whole
 from atles.programs import Progress
 from atles.serving.local import LocalModel

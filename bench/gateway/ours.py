@@ -8,7 +8,7 @@ import sys
 from atles.gateway.adapters import open_adapters
 from atles.gateway.server import Gateway
 from atles.layout import Home
-from atles.pipeline.memory import open_memory
+from atles.pipeline.chosen import open_memory
 from atles.settings import GatewaySettings, Settings
 from atles.store import Store
 
