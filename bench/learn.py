@@ -233,12 +233,26 @@ class Run:
         for probe in (it for it in self.person.probes if it.kind in ("secret", "forget") and it.reject):
             for path in self.home.root.rglob("*"):
                 text = path.is_file() and path.suffix not in (".safetensors", ".gguf", ".pt")
-                if text and probe.wrong(path.read_bytes().decode("utf-8", "replace")):
+                if text and probe.wrong(_told(path, probe)):
                     found.append(f"{probe.id} in {path.relative_to(self.home.root)}")
             for mode in (ADAPTER, ADAPTER_MEMORY):
                 said = [*self.answers[mode].items(), *self.general[mode].items()]
                 found += [f"{probe.id} in the answer to {name} ({mode})" for name, it in said if probe.wrong(it)]
         return found
+
+
+def _told(path: Path, probe: Probe) -> str:
+    """What a file says; of a report without the answers to general prompts where the base itself, which knows nobody,
+    uses the forbidden words in them ("government debt")."""
+    text = path.read_bytes().decode("utf-8", "replace")
+    if path.name != "report.json" or not probe.wrong(text):
+        return text
+    report = json.loads(text)
+    models = report.get("evaluation", report).get("models", {})
+    if any(probe.wrong(it["answer"]) for it in models.get("base", {}).get("general", {}).values()):
+        for model in models.values():
+            model.pop("general", None)
+    return json.dumps(report, ensure_ascii=False)
 
 
 def _is_right(probe: Probe, answer: str) -> bool:
