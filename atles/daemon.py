@@ -184,8 +184,8 @@ class LearningDaemon:
                         log.info("%d memories faded", faded)
                     journal.publish_stats(self.store, self.home, self.uptime)
                     next_stats = time.monotonic() + _STATS_SECONDS
-            except (AtlesError, OSError, sqlite3.Error) as error:
-                log.error("housekeeping failed, trying again: %s", error)
+            except Exception:  # or nobody would renew leases and close sessions any more
+                log.exception("housekeeping failed, trying again")
             if self._stop.wait(beat):
                 return
 

@@ -18,11 +18,13 @@ from aiohttp import web
 
 from atles.errors import ConfigError
 from atles.gateway.refusal import Refusal
+from atles.records import printable
 from atles.serving.http import is_loopback
 from atles.settings import GatewaySettings
 from atles.store.keys import PREFIX, ApiKey, Keys
 
 _KNOWN_SECONDS = 2.0  # for so long a removed key still works
+_LONGEST_KEY = 200  # characters
 _MOST_CALLERS = 10_000  # whose rates are counted
 
 
@@ -44,7 +46,7 @@ class Caller:
         if self.user is not None:
             return self.user
         named = request.headers.get("X-Atles-User") or document.get("user")
-        return named if isinstance(named, str) else ""
+        return printable(named) if isinstance(named, str) else ""
 
 
 class Access:
@@ -80,20 +82,23 @@ class Access:
     def may_read(self, request: web.Request) -> bool:
         """Whether a request comes from a web page that may read the answer."""
         origin = request.headers.get("Origin")
-        return origin is not None and (_is_local_name(urlsplit(origin).netloc) or self._key_needed())
+        return origin is not None and (_is_local_origin(origin) or self._key_needed())
 
     def _key(self, request: web.Request) -> ApiKey | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         text = token.strip() if scheme.lower() == "bearer" else request.headers.get("X-Api-Key", "")
+        text = printable(text)
         if not text.startswith(PREFIX):
             return None  # a key of the model server's, which is passed on
         at, key = self._known.get(text, (-_KNOWN_SECONDS, None))
         if self._clock() - at > _KNOWN_SECONDS:
-            key = self._keys.find(text)
+            key = self._keys.find(text) if len(text) <= _LONGEST_KEY else None
             if len(self._known) > _MOST_CALLERS:
                 self._known.clear()
-            self._known[text] = (self._clock(), key)
+            if key:  # what others make up is not kept
+                self._known[text] = (self._clock(), key)
         if key is None:
+            self._check_rate(request.remote or "socket")
             raise Refusal(401, "invalid_api_key", "this key of the gateway is not known (any more); see `atles keys`")
         return key
 
@@ -106,7 +111,7 @@ class Access:
         if self._local and not _is_local_name(request.headers.get("Host", "")):
             raise Refusal(403, "wrong_host", f"this gateway is {self._settings.host}, whatever name leads to it")
         origin = request.headers.get("Origin")
-        if origin and key is None and not _is_local_name(urlsplit(origin).netloc):
+        if origin and key is None and not _is_local_origin(origin):
             raise Refusal(403, "wrong_origin", "a web page of another site may not use this gateway without a key")
 
     def _check_rate(self, name: str) -> None:
@@ -128,6 +133,13 @@ def _is_unix(request: web.Request) -> bool:
     transport = request.transport
     connection = transport.get_extra_info("socket") if transport else None
     return connection is not None and connection.family == getattr(socket, "AF_UNIX", None)
+
+
+def _is_local_origin(origin: str) -> bool:
+    try:
+        return _is_local_name(urlsplit(origin).netloc)
+    except ValueError:
+        return False
 
 
 def _is_local_name(netloc: str) -> bool:

@@ -107,7 +107,10 @@ class AtHand:
 
     def note_answer(self, found: Conversation, position: int, answer_id: str) -> None:
         if answer_id:
-            _put(self._answered, answer_id, (found.id, position), _MOST_ANSWERS)
+            here = (found.id, position)
+            # Ollama draws one of 999 ids: what names two answers names none.
+            one = self._answered.get(answer_id, here) == here
+            _put(self._answered, answer_id, here if one else ("", 0), _MOST_ANSWERS)
 
     def use(self, found: Conversation, client: str) -> None:
         """It is the client's newest now; the longest unused one makes room."""

@@ -8,12 +8,14 @@ branch that stands.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from atles.capture.open_session import OpenSession, as_json
 from atles.gateway.chain import SYSTEM, Key, chain, follow, own, root
 from atles.gateway.said import Said
 
+_MOST_ENDS = 16  # places where a part may end; each is compared whole
 _LONGEST_ID = 200  # of an answer; model servers make them up
 
 
@@ -64,7 +66,7 @@ class Conversation:
         user, client, name = (metadata.get(key, "") for key in ("gateway", "client", "named"))
         if "gateway" not in metadata or not all(isinstance(it, str) for it in (user, client, name)):
             return None
-        found = cls(session, user, client, root(user, name))
+        found = cls(session, user, client, root(user, name), alone=metadata.get("alone") is True)
         after, first = metadata.get("after"), metadata.get("first")
         begin = above = bytes.fromhex(after) if isinstance(after, str) else found.root
         if after:
@@ -91,11 +93,11 @@ class Conversation:
         above = keys[known - 1] if known else self.root
         answered = next((n for n in range(len(said), 0, -1) if said[n - 1]["role"] == "assistant"), 0)
         if answered:
-            self.alone = False
+            self._is_alone(False)
         if answered > known and (at := self.where(owns[:answered])) is not None:
             return answered, self.keys[at] or above
         if named and not answered and (self.alone or not known) and (last := self.last) is not None:
-            self.alone = True
+            self._is_alone(True)
             return 0, last
         return known, above
 
@@ -104,15 +106,18 @@ class Conversation:
         """The key of the newest message."""
         return self.keys[-1] if self.keys else None
 
+    def _is_alone(self, alone: bool) -> None:
+        if alone is not self.alone:
+            self.alone = alone
+            self.session.set_metadata({"alone": alone})  # so that it is known after a restart
+
     def where(self, part: Sequence[Key]) -> int | None:
         """The position of the answer with which a part of this conversation ends; None where it is no part of it.
 
         Its client may have left out what was before the part, and messages within it.
         """
-        for at in range(len(self.owns) - 1, -1, -1):
-            if self.owns[at] == part[-1] and self._holds(at, part):
-                return at
-        return None
+        ends = (at for at in range(len(self.owns) - 1, -1, -1) if self.owns[at] == part[-1])
+        return next((at for at in islice(ends, _MOST_ENDS) if self._holds(at, part)), None)
 
     def _holds(self, at: int, part: Sequence[Key]) -> bool:
         left = len(part)

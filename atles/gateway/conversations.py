@@ -9,6 +9,7 @@ of the same client within ten minutes is an answer made again.
 A conversation lies in the journal of an open session (`capture/open_session.py`) before its answer is sent on.
 """
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from atles.gateway.at_hand import AtHand, owned
 from atles.gateway.chain import SYSTEM, Key, chain, client_hash, follow, own, pair, root
 from atles.gateway.conversation import Conversation
 from atles.gateway.said import Said
-from atles.layout import Home
+from atles.layout import Home, file_name
 
 _AGAIN_SECONDS = 600.0  # within which the same first question is a first answer made again
 _AGAIN_MOST = 8  # answers to one first question; more is no user
@@ -174,6 +175,12 @@ class Conversations:
         self._unwritten.pop(found.id, None)
         self._at_hand.put_away(found)
         found.session.journal.path.unlink(missing_ok=True)
+        for path in self._home.sessions.glob(f"completed_{file_name(found.id)}*.json"):
+            try:  # handed over, and not taken in yet; another session's name may begin likewise
+                if json.loads(path.read_bytes())["session_id"] == found.id:
+                    path.unlink()
+            except FileNotFoundError:
+                pass
 
     # --- finding ---
 

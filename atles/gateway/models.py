@@ -11,12 +11,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from atles.config import environment
 from atles.errors import AtlesError, UnknownAdapter
 from atles.gateway.refusal import Refusal
 from atles.records import AdapterState
+from atles.serving.http import is_loopback
 from atles.settings import ModelServer, Settings
 from atles.store import Store
 from atles.store.adapters import BASE
@@ -78,6 +82,17 @@ class Target:
     release: Callable[[], None] = lambda: None
     failed: Callable[[], None] = lambda: None
 
+    @property
+    def shown(self) -> str:
+        """The server for clients to read: our own one's URL holds the word that keeps others out."""
+        at = urlsplit(self.url)
+        return at._replace(netloc=at.netloc.rpartition("@")[2]).geturl() if self.adapter is None else "the model server"
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that the environment names for the server; none leads back to this machine."""
+        return _proxy(self.url)
+
 
 class Models:
     """`blocking` runs what may wait: the start of a model server."""
@@ -135,14 +150,25 @@ class Models:
     def _lease(self, name: str) -> Lease:
         if name == OURS:
             _, active = self._store.adapters.active()
-            return self._adapters.current(active)
+            try:
+                return self._may_answer(self._adapters.current(active))
+            except UnknownAdapter:  # another one is active by now
+                _, active = self._store.adapters.active()
+                return self._may_answer(self._adapters.current(active))
         asked = name.removeprefix(f"{OURS}:")
         if asked == "base":
             return self._adapters.lease(BASE)
         adapter = self._store.adapters.get(asked)
         if adapter.state is AdapterState.RETIRED:
             raise UnknownAdapter(f"{asked} is retired: {adapter.reason}")
-        return self._adapters.lease(asked)
+        return self._may_answer(self._adapters.lease(asked))
+
+    def _may_answer(self, lease: Lease) -> Lease:
+        """It may have been retired while it was being loaded. Raises UnknownAdapter."""
+        if lease.adapter != BASE and self._store.adapters.get(lease.adapter).state is AdapterState.RETIRED:
+            lease.release()
+            raise UnknownAdapter(f"{lease.adapter} was retired just now; ask again")
+        return lease
 
     async def instead(self, target: Target, name: str) -> Target:
         """Another server for one of our models, whose server did not answer. Raises Refusal."""
@@ -168,6 +194,14 @@ class Models:
         yield OURS
         yield from (f"{OURS}:{name}" for name in self._promoted())
         yield from (server.name for server in self._servers if "*" not in server.name)
+
+
+@lru_cache(256)
+def _proxy(url: str) -> str | None:
+    at = urlsplit(url)
+    if not at.hostname or is_loopback(at.hostname) or proxy_bypass(at.hostname):
+        return None
+    return getproxies().get(at.scheme)
 
 
 def is_ours(name: object) -> bool:

@@ -7,14 +7,12 @@ finished survives a kill.
 import asyncio
 import json
 import logging
+import re
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp import web
@@ -29,12 +27,14 @@ from atles.gateway.metrics import Metrics
 from atles.gateway.models import Models, Target, is_ours
 from atles.gateway.refusal import Refusal
 from atles.gateway.streamed import Overheard
-from atles.serving.http import is_loopback
 from atles.settings import GatewaySettings
 
 log = logging.getLogger("atles.gateway")
 
 CONVERSATIONS = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/messages"})
+_ANSWERED = CONVERSATIONS | {"/v1/completions", "/v1/embeddings"}  # by our own models
+# vLLM's, with which whoever asks puts another adapter in the place of one of ours.
+_MANAGE = frozenset({"/v1/load_lora_adapter", "/v1/unload_lora_adapter"})
 _LIST_SECONDS = 3.0
 _KEEP_SECONDS = 4.0  # an idle connection; servers close theirs after five, and should not do it while we send
 _AT_ONCE_SECONDS = 1.0  # within which a server that just then closed a connection says so
@@ -83,6 +83,8 @@ class Proxy:
         began, path = time.monotonic(), request.path
         if any(part in (".", "..") for part in path.split("/")):
             raise Refusal(404, "not_found", f"{path} leads out of /v1")  # to what else the model server can do
+        if re.sub("/+", "/", path).rstrip("/") in _MANAGE and not caller.admin:
+            raise Refusal(403, "not_admin", "this changes the model server; it takes an admin's key")
         body, document = await bodies.read(request, self._settings.max_body_mb)
         conversing = path in CONVERSATIONS and request.method == "POST"
         if conversing and body and document is None and "json" not in request.content_type:
@@ -92,6 +94,8 @@ class Proxy:
         name = document.get("model") if document else None
         if conversing and not (isinstance(name, str) and name):
             raise Refusal(400, "no_model", 'the body must name a model: "atles", or one of GET /v1/models')
+        if is_ours(name) and (request.method != "POST" or path not in _ANSWERED):
+            raise Refusal(404, "not_found", f"ATLES's own models do not answer {request.method} {path}")
         if is_ours(name) and document and "lora" in document:
             raise Refusal(400, "no_lora", "which adapter answers is said by the model's name, not by lora")
         target = await self._models.resolve(name) if isinstance(name, str) else self._models.elsewhere()
@@ -125,7 +129,7 @@ class Proxy:
             key = {"Authorization": f"Bearer {target.key}"} if target.key else {}
             timeout = aiohttp.ClientTimeout(total=_LIST_SECONDS)
             async with self._client.get(
-                f"{target.url}/models", headers=key, timeout=timeout, proxy=_proxy(target.url)
+                f"{target.url}/models", headers=key, timeout=timeout, proxy=target.proxy
             ) as answer:
                 document = await answer.json(content_type=None)
             return [it["id"] for it in document["data"] if isinstance(it["id"], str)]
@@ -172,22 +176,23 @@ class Proxy:
                     return self._plain(upstream, await upstream.read(), down, exchange)
                 return await self._stream(request, upstream, down, exchange)
         except TimeoutError as error:
-            silent = f"{target.url} was silent for {self._settings.timeout_seconds:g} s"
+            silent = f"{target.shown} was silent for {self._settings.timeout_seconds:g} s"
             raise Refusal(504, "upstream_timeout", f"{silent}; raise gateway.timeout_seconds") from error
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or str(error.os_error) or type(error).__name__
             raise Refusal(
-                502, "upstream_unreachable", f"no server answers at {target.url} ({reason}); start it"
+                502, "upstream_unreachable", f"no server answers at {target.shown} ({reason}); start it"
             ) from error
         except (aiohttp.ClientError, ValueError) as error:
-            raise Refusal(502, "upstream_failed", f"{target.url} broke off: {_words(error)}") from error
+            raise Refusal(502, "upstream_failed", f"{target.shown} broke off: {_words(error)}") from error
 
     async def _ask(self, request: web.Request, caller: Caller, body: bytes, target: Target) -> aiohttp.ClientResponse:
         assert self._client is not None  # open() comes before any request
-        url, began = target.url + request.raw_path.removeprefix("/v1"), time.monotonic()
+        # Not raw_path: that is a whole URL where a client sends one (RFC 9112, 3.2.2).
+        url, began = target.url + request.rel_url.raw_path_qs.removeprefix("/v1"), time.monotonic()
         given: dict[str, Any] = {
             "data": body or None, "headers": headers.upwards(request, target, caller), "allow_redirects": False,
-            "proxy": _proxy(target.url),
+            "proxy": target.proxy,
         }  # fmt: skip
         try:
             return await self._client.request(request.method, url, **given)
@@ -278,15 +283,6 @@ async def _break_off(
         log.info("%s: the model server broke off: %s", request.path, _words(error))
         request.transport.abort()
     return response
-
-
-@lru_cache(256)
-def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for a server; none leads back to this machine."""
-    at = urlsplit(url)
-    if not at.hostname or is_loopback(at.hostname) or proxy_bypass(at.hostname):
-        return None
-    return getproxies().get(at.scheme)
 
 
 def _words(error: BaseException) -> str:

@@ -56,12 +56,14 @@ class Gateway:
         self._home, self._settings, self._memory, self._adapters = home, settings, memory, adapters
         self._recalling = ThreadPoolExecutor(2, "atles-recall")
         self._slow = ThreadPoolExecutor(4, "atles-gateway")
+        # One that waits for a cold adapter must not keep those waiting whose adapter is there.
+        self._leasing = ThreadPoolExecutor(settings.gateway.max_concurrent + 2, "atles-lease")
         self._aside = ThreadPoolExecutor(4, "atles-api")
         self._metrics = Metrics()
         self._access = Access(settings.gateway, store.keys)
         self._cors = Cors(self._access)
         self.conversations = Conversations(home, store.sessions, self._hand_over, settings.gateway.learn_every)
-        self._models = Models(settings, store, adapters, self._slow)
+        self._models = Models(settings, store, adapters, self._leasing)
         self._proxy = Proxy(
             settings.gateway, self._models, self.conversations, self._before, self._learn, self._metrics
         )
@@ -100,10 +102,11 @@ class Gateway:
         self._thread.join()
         loop.close()
         self._loop = None
+        self._adapters.close()  # first: it ends what the threads wait for
         self._recalling.shutdown()
+        self._leasing.shutdown()
         self._slow.shutdown()
         self._aside.shutdown()
-        self._adapters.close()
 
     async def _open(self) -> None:
         taken_up = self.conversations.take_up_all()
@@ -148,8 +151,11 @@ class Gateway:
         """Write what could not be written, and load what was promoted meanwhile."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            self.conversations.settle()
-            await self._models.follow()
+            try:
+                self.conversations.settle()
+                await self._models.follow()
+            except Exception:  # or nobody would do it any more
+                log.exception("what is due every %g s failed; it is tried again", _LOOK_SECONDS)
 
     async def _close(self) -> None:
         self._ready = False

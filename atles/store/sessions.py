@@ -162,9 +162,12 @@ class Sessions:
         return (row["session_id"], row["chain"]) if row else None
 
     def answered(self, answer_id: str) -> tuple[str, int] | None:
-        """The session and position of an answer, by the id that its client was given."""
-        row = self._db.row("sessions.answered", id=answer_id)
-        return (row["session_id"], row["position"]) if row else None
+        """The session and position of an answer, by the id that its client was given; ("", 0) where servers gave it to
+        several."""
+        rows = self._db.rows("sessions.answered", id=answer_id)
+        if len(rows) > 1:
+            return "", 0
+        return (rows[0]["session_id"], rows[0]["position"]) if rows else None
 
     def user(self, name: str | None = None) -> int | None:
         """The number of a user; None if nothing is stored of them.

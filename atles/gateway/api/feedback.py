@@ -24,6 +24,8 @@ async def _rate(parts: Parts, asked: Asked) -> Any:
     if "id" in body:
         answered = parts.conversations.answered(body["id"])
         session_id, position = answered or await parts.aside(_stored_answer, parts, asked, body["id"])
+        if not session_id:
+            raise Refusal(409, "ambiguous", "several answers were given this id; name the session and the position")
     else:
         session_id, position = body["session"], body["position"]
     going_on = parts.conversations.open(session_id, asked.owner, asked.user)

@@ -33,6 +33,8 @@ async def _forget(parts: Parts, asked: Asked) -> Any:
         raise Refusal(409, "busy", f"an answer in {busy[0][:200]!r} is on its way; try again when it is there")
     for found in going_on.values():
         parts.conversations.forget(found)
+    if going_on:  # what was taken in meanwhile is stored now
+        marked, _ = await parts.aside(_mark, parts, asked)
     return {**await parts.aside(erase_now, parts, marked), "conversations": list(going_on)}
 
 

@@ -93,4 +93,4 @@ order by k.key, s.number desc limit 1
 
 -- name: answered
 select s.session_id, m.position from messages m join sessions s on s.number = m.session
-where json_extract(m.raw, '$.metadata.answer') = :id and m.raw is not null limit 1
+where json_extract(m.raw, '$.metadata.answer') = :id and m.raw is not null limit 2
