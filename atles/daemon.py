@@ -31,6 +31,7 @@ from atles.queue.leases import LeaseQueue
 from atles.records import canonical_json
 from atles.settings import Settings
 from atles.store import Store
+from atles.upkeep.house import Chore, House
 
 if TYPE_CHECKING:
     from atles.gateway.server import Gateway
@@ -135,14 +136,14 @@ class LearningDaemon:
             scrub=self.memory_processor.prepare, keep_raw=settings.scrub.keep_raw,
         )  # fmt: skip
         self._monitor = Monitor(home.sessions, self._take, settings.daemon.poll_seconds)
-        self._housekeeper = threading.Thread(target=self._keep_house, name="atles-house", daemon=True)
+        self._house = House(self._chores(), self._stop)
         if self._with_gateway:
             self._gateway = self._open_gateway()
         self.is_running = True
         for worker in self._workers:
             worker.start()
         self._monitor.start()
-        self._housekeeper.start()
+        self._house.start()
         log.info("daemon started on %s, pid %d", home.root.resolve(), os.getpid())
 
     def _open_gateway(self) -> "Gateway":
@@ -166,28 +167,29 @@ class LearningDaemon:
         if self.inbox.take(path):
             self._wake(jobs.LEARN)
 
-    def _keep_house(self) -> None:
-        """Renews leases, closes abandoned sessions, keeps the database file and the statistics fresh."""
+    def _chores(self) -> list[Chore]:
         beat = self.settings.queue.lease_seconds / 3
-        idle_seconds = self.settings.daemon.idle_minutes * 60
-        next_stats = 0.0
-        while True:
-            try:
-                for worker in self._workers:
-                    if worker.current:
-                        self.queue.renew(worker.current)
-                self.store.database.settle()
-                for path in close_abandoned(self.home, idle_seconds):
-                    log.info("closed %s: its host wrote nothing for %g minutes", path.name, idle_seconds / 60)
-                if time.monotonic() >= next_stats:
-                    if faded := self.memory_processor.fade():
-                        log.info("%d memories faded", faded)
-                    journal.publish_stats(self.store, self.home, self.uptime)
-                    next_stats = time.monotonic() + _STATS_SECONDS
-            except Exception:  # or nobody would renew leases and close sessions any more
-                log.exception("housekeeping failed, trying again")
-            if self._stop.wait(beat):
-                return
+        return [
+            Chore("renewing leases", beat, self._renew),
+            Chore("settling the database", beat, self.store.database.settle),
+            Chore("closing abandoned sessions", beat, self._close_abandoned),
+            Chore("fading memories", _STATS_SECONDS, self._fade, leader=True),
+            Chore("statistics", _STATS_SECONDS, lambda: journal.publish_stats(self.store, self.home, self.uptime)),
+        ]
+
+    def _renew(self) -> None:
+        for worker in self._workers:
+            if worker.current:
+                self.queue.renew(worker.current)
+
+    def _close_abandoned(self) -> None:
+        idle_minutes = self.settings.daemon.idle_minutes
+        for path in close_abandoned(self.home, idle_minutes * 60):
+            log.info("closed %s: its host wrote nothing for %g minutes", path.name, idle_minutes)
+
+    def _fade(self) -> None:
+        if faded := self.memory_processor.fade():
+            log.info("%d memories faded", faded)
 
     @property
     def gateway_url(self) -> str:
@@ -222,7 +224,7 @@ class LearningDaemon:
         for worker in self._workers:
             if not worker.join(_DRAIN_SECONDS):
                 log.warning("lane %s did not end in time; its job is taken up at the next start", worker.lane)
-        self._housekeeper.join(_DRAIN_SECONDS)
+        self._house.join(_DRAIN_SECONDS)
         self._progress.clear()
         try:
             journal.publish(self.store, self.home, self.uptime)

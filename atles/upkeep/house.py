@@ -1,0 +1,54 @@
+"""The daemon's chores: small things that are done again and again, each at its own pace."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+log = logging.getLogger("atles.daemon")
+
+
+@dataclass(frozen=True)
+class Chore:
+    """Something to do every `seconds`, the first time at once. With `leader`, by one process of a cluster only."""
+
+    name: str
+    seconds: float
+    do: Callable[[], None]
+    leader: bool = False
+
+
+class House:
+    """A thread that does the chores until told to stop. One that fails is logged and tried again at its next turn."""
+
+    def __init__(
+        self, chores: Sequence[Chore], stop: threading.Event, leads: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._chores, self._stop, self._leads = chores, stop, leads
+        self._next = {chore.name: 0.0 for chore in chores}  # time.monotonic()
+        self._thread = threading.Thread(target=self._keep, name="atles-house", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    def do_due(self) -> float:
+        """Do what is due; the seconds until something is due again."""
+        for chore in self._chores:
+            if self._next[chore.name] > time.monotonic():
+                continue
+            # Set first: what always fails is not tried in a busy loop.
+            self._next[chore.name] = time.monotonic() + chore.seconds
+            try:
+                if not chore.leader or self._leads():
+                    chore.do()
+            except Exception:  # or nobody would renew leases and close sessions any more
+                log.exception("%s failed, trying again in %g s", chore.name, chore.seconds)
+        return max(0.0, min(self._next.values()) - time.monotonic())
+
+    def _keep(self) -> None:
+        while not self._stop.wait(self.do_due()):
+            pass
