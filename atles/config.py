@@ -1,11 +1,13 @@
 """The settings in force: command line > ATLES_* environment > one TOML file > the defaults in `settings`.
 
 Knows names and types, reads one file; creates nothing. An unknown key is an error that names the nearest known one.
+A password in an address is never shown, and not taken from the command line, which every user of a machine can read.
 """
 
 import difflib
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -15,6 +17,16 @@ from typing import Any
 from atles.errors import ConfigError
 from atles.layout import Home
 from atles.settings import RULES, SECTIONS, ModelServer, Settings, keys
+
+# What an address may hold of passwords: all before the host in HTTP, elsewhere what follows the user or is called so.
+_PASSWORD = re.compile(r"(https?://)[^\s/]+(?=@)|(://[^\s:@/]*:)\S+(?=@)|([?&]\w*password=)[^&\s]+", re.IGNORECASE)
+
+
+def masked(value: Any) -> Any:
+    """A setting's value as it may be shown: `***` stands for a password in an address."""
+    if not isinstance(value, str):
+        return value
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2] or found[3]}***", value)
 
 
 def load_settings(
@@ -34,7 +46,7 @@ def load_settings(
     for key, value in _from_file(path, must_exist=file is not None):
         settings = _with(settings, key, value, f"in {path}")
     env = os.environ if environment is None else environment
-    names = {f"ATLES_{key.replace('.', '_').upper()}": key for key in keys()}
+    names = {_variable(key): key for key in keys()}
     for name in sorted(env):
         if not name.startswith("ATLES_") or name == "ATLES_HOME":
             continue
@@ -45,9 +57,14 @@ def load_settings(
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
-            raise ConfigError(f"--set {override!r} is not of the form section.key=value")
-        where = "on the command line"
-        settings = _with(settings, key.strip(), _read(key.strip(), text.strip(), where), where)
+            raise ConfigError(f"--set {masked(override)!r} is not of the form section.key=value")
+        key, text, where = key.strip(), text.strip(), "on the command line"
+        settings = _with(settings, key, _read(key, text, where), where)
+        if masked(text) != text:
+            raise ConfigError(
+                f"{key} {where} holds a password, and every user of this machine can read that there; write it into "
+                f"{path} (and `chmod 600` it), or put it into the environment as {_variable(key)}"
+            )
     return settings
 
 
@@ -57,6 +74,10 @@ def environment(name: str) -> str:
     if not value:
         raise ConfigError(f"memory.llm_api_key_env names {name}, and the environment holds no such variable")
     return value
+
+
+def _variable(key: str) -> str:
+    return f"ATLES_{key.replace('.', '_').upper()}"
 
 
 def _from_file(path: Path, must_exist: bool) -> Iterable[tuple[str, Any]]:
@@ -90,11 +111,11 @@ def _read(key: str, text: str, where: str) -> Any:
             return True
         if text.lower() in ("false", "0", "no", "off"):
             return False
-        raise ConfigError(f"{key} {where} must be true or false, not {text!r}")
+        raise ConfigError(f"{key} {where} must be true or false, not {masked(text)!r}")
     try:
         return kind(text)
     except ValueError:
-        raise ConfigError(f"{key} {where} must be {_a(kind)}, not {text!r}") from None
+        raise ConfigError(f"{key} {where} must be {_a(kind)}, not {masked(text)!r}") from None
 
 
 def _with(settings: Settings, key: str, value: Any, where: str) -> Settings:
@@ -125,12 +146,12 @@ def _checked(key: str, value: Any, kind: type, where: str) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ConfigError(f"{key} {where} must be {_a(kind)}, not {value!r}")
+        raise ConfigError(f"{key} {where} must be {_a(kind)}, not {masked(repr(value))}")
     if kind is float and not math.isfinite(value):
         raise ConfigError(f"{key} {where} must be a finite number, not {value!r}")
     for ruled, holds, message in RULES:
         if ruled == key and not holds(value):
-            raise ConfigError(f"{key} {where} {message}, not {value!r}")
+            raise ConfigError(f"{key} {where} {message}, not {masked(repr(value))}")
     return value
 
 

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,25 +11,26 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from atles import log as logs
-from atles.capture.abandoned import close_abandoned
+from atles.capture.abandoned import Quiet, close_abandoned
 from atles.capture.inbox import Inbox
 from atles.capture.monitor import Monitor
-from atles.clock import new_id
 from atles.config import load_settings
 from atles.errors import AtlesError, HomeLocked
 from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
-from atles.pipeline import jobs, journal, release, steps
-from atles.pipeline.chosen import open_memory, open_teacher
-from atles.pipeline.finetune import ModelFineTuner
+from atles.pipeline import jobs, journal, lanes, release
+from atles.pipeline.crew import Crew
 from atles.pipeline.progress import ProgressNote
-from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job
-from atles.queue.leases import LeaseQueue
 from atles.records import canonical_json
-from atles.settings import Settings
-from atles.store import Store
+from atles.settings import Settings, listed
+from atles.store import existing_store, open_store
+from atles.upkeep.clocks import Clocks, last_seen, passed, set_meanwhile
+from atles.upkeep.disk import DiskWatch
 from atles.upkeep.house import Chore, House
+from atles.upkeep.retention import prune
+from atles.upkeep.notify import Supervisor
+from atles.upkeep.pulse import Part, Pulse
 
 if TYPE_CHECKING:
     from atles.gateway.server import Gateway
@@ -40,7 +39,10 @@ log = logging.getLogger("atles.daemon")
 
 _LOCK_SECONDS = 0.5
 _STATS_SECONDS = 300.0
+_PRUNE_SECONDS = 3600.0
+_PRUNED_AT_ONCE = 1000  # what is left goes at the next turn: other chores wait meanwhile
 _DRAIN_SECONDS = 15.0  # how long `stop` waits for the short steps; a training goes on at the next start
+STOP_SECONDS = 6 * _DRAIN_SECONDS  # more than `stop` takes: gateway, what came last, two lanes, and the house
 
 
 class LearningDaemon:
@@ -53,7 +55,7 @@ class LearningDaemon:
 
     `on_progress` is called with every progress event of a training or evaluation. `embedded` says that the process is
     somebody's application, which `atles stop` must not end. With `gateway` it also answers OpenAI clients, unless the
-    settings say no.
+    settings say no. `supervisor` hears that the daemon works, as often as it wants to.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class LearningDaemon:
         console: bool = False,
         embedded: bool = True,
         gateway: bool = False,
+        supervisor: Supervisor | None = None,
         on_progress: Callable[[Mapping[str, Any]], None] = lambda event: None,
     ) -> None:
         self.home = home if isinstance(home, Home) else Home(home)
@@ -73,6 +76,7 @@ class LearningDaemon:
         self._embedded = embedded
         self._with_gateway = gateway and self.settings.gateway.enabled
         self._gateway: Gateway | None = None
+        self._supervisor = supervisor or Supervisor({})
         self._on_progress = on_progress
         self._stop = threading.Event()
 
@@ -84,7 +88,8 @@ class LearningDaemon:
         if self.is_running:
             return
         self.home.create()
-        self._lock = FileLock(self.home.lock, thread_local=False)  # whoever stops it, not only who started it
+        # thread_local: whoever stops it gives it back, not only who started it.
+        self._lock = FileLock(self.home.lock, mode=0o600, thread_local=False)
         try:
             # Whoever asks for the status holds the lock for a moment; a daemon holds it all the time.
             self._lock.acquire(timeout=_LOCK_SECONDS)
@@ -102,48 +107,44 @@ class LearningDaemon:
 
     def _open(self) -> None:
         settings, home = self.settings, self.home
-        logs.configure(home, console=self._console)
+        seen = last_seen(home)  # before anything is written
+        logs.configure(home, settings.log, console=self._console)
         self._stop.clear()
-        self._started = time.monotonic()
-        write_atomic(home.owner, canonical_json(self._owner()))
-        self.store = Store(home.database)
-        self.queue = LeaseQueue(
-            self.store.database,
-            f"{socket.gethostname()}:{os.getpid()}:{new_id()}",
-            settings.queue.lease_seconds,
-        )
-        release.sweep(self.store, home)
-        self.memory_processor = open_memory(home, self.store, settings)
-        self.model_fine_tuner = ModelFineTuner(home=home, settings=settings)
+        self._started, self._started_passed = time.monotonic(), passed()
+        self._gateway = None  # of an earlier start
+        self._tell_owner()
+        self.store = open_store(home, settings)
+        self._progress = ProgressNote(home, self._on_progress)
+        self._crew = Crew(
+            home, settings, self.store, on_progress=self._progress,
+            does=listed(settings.daemon.steps), labels=listed(settings.daemon.labels),
+        )  # fmt: skip
+        self.queue, self._wake = self._crew.queue, self._crew.wake
+        self.memory_processor, self.model_fine_tuner = self._crew.memory, self._crew.tuner
         # The lock is ours, so whoever held these jobs is dead.
         freed = self.queue.release_others()
         if freed:
             log.info("taking up %d jobs that an earlier daemon left", freed)
-        self._progress = ProgressNote(home, self._on_progress)
-        self._context = context = jobs.Context(
-            home, settings, self.store, self.queue, self.memory_processor, self.model_fine_tuner,
-            self._progress, self._stop, self._started, open_teacher(self.store, settings),
-        )  # fmt: skip
-        self._wake = WakeUp()
-        runners = steps.all_steps(context)
-        self._workers = [
-            Worker(lane, self.queue, self.store, runners, settings.queue, self._stop, self._wake)
-            for lane in (jobs.LEARN, jobs.TRAIN)
-        ]
+        set_meanwhile(seen, self.queue.clock_was_set)
+        self._clocks = Clocks(self._clock_was_set)
+        self._quiet = Quiet()
         self.inbox = Inbox(
             home, self.store, self.queue, jobs.first_job,
             heldout_every=settings.train.heldout_every, settle_seconds=settings.daemon.settle_seconds,
             scrub=self.memory_processor.prepare, keep_raw=settings.scrub.keep_raw,
         )  # fmt: skip
         self._monitor = Monitor(home.sessions, self._take, settings.daemon.poll_seconds)
-        self._house = House(self._chores(), self._stop)
+        self._house = House(self._chores(), self._stop, self.store.database.leads)
+        # In a thread of its own: it may wait for the network, and leases are not to run out meanwhile.
+        self._errands = House([Chore("tidying adapters", _STATS_SECONDS, self._tidy)], self._stop)
         if self._with_gateway:
             self._gateway = self._open_gateway()
+            self._tell_owner()
         self.is_running = True
-        for worker in self._workers:
-            worker.start()
+        self._crew.start()
         self._monitor.start()
         self._house.start()
+        self._errands.start()
         log.info("daemon started on %s, pid %d", home.root.resolve(), os.getpid())
 
     def _open_gateway(self) -> "Gateway":
@@ -157,37 +158,64 @@ class LearningDaemon:
         except BaseException:
             self.store.close()
             raise
-        write_atomic(self.home.owner, canonical_json(self._owner() | {"gateway": gateway.url}))
         return gateway
 
-    def _owner(self) -> dict[str, Any]:
-        return {"pid": os.getpid(), "started_at": time.time(), "embedded": self._embedded}
+    def _tell_owner(self) -> None:
+        started = time.time() - (passed() - self._started_passed)  # by the clock as it is now
+        told = {"pid": os.getpid(), "started_at": started, "embedded": self._embedded}
+        if self._gateway:
+            told["gateway"] = self._gateway.url
+        write_atomic(self.home.owner, canonical_json(told))
 
     def _take(self, path: Path) -> None:
+        if self._crew.context.room.no_learning():
+            return  # it stays where it is: taking it in would need room for it once more
         if self.inbox.take(path):
-            self._wake(jobs.LEARN)
+            self._wake(lanes.LEARN)
 
     def _chores(self) -> list[Chore]:
         beat = self.settings.queue.lease_seconds / 3
+        pulse = Pulse(self._parts(), lambda: self.queue.next_due(lanes.LEARN), self._stop, self._supervisor)
         return [
-            Chore("renewing leases", beat, self._renew),
+            Chore("looking after the parts", pulse.seconds or beat, pulse.look),
+            Chore("looking at the clock", beat, self._clocks.look),
+            Chore("looking at the disk", beat, DiskWatch(self._crew.context.room).look),
+            Chore("renewing leases", beat, self._crew.renew),
             Chore("settling the database", beat, self.store.database.settle),
             Chore("closing abandoned sessions", beat, self._close_abandoned),
             Chore("fading memories", _STATS_SECONDS, self._fade, leader=True),
+            Chore("pruning", _PRUNE_SECONDS, self._prune, leader=True),
             Chore("statistics", _STATS_SECONDS, lambda: journal.publish_stats(self.store, self.home, self.uptime)),
         ]
 
-    def _renew(self) -> None:
-        for worker in self._workers:
-            if worker.current:
-                self.queue.renew(worker.current)
+    def _parts(self) -> list[Part]:
+        """What must not end by itself."""
+        return [
+            *(Part(f"lane {it.lane}", lambda worker=it: not worker.join(0)) for it in self._crew.workers),
+            Part("the monitor", self._monitor.alive),
+            Part("the gateway", lambda: self._gateway is None or self._gateway.alive()),
+        ]
 
     def _close_abandoned(self) -> None:
         idle_minutes = self.settings.daemon.idle_minutes
-        for path in close_abandoned(self.home, idle_minutes * 60):
+        for path in close_abandoned(self.home, idle_minutes * 60, quiet=self._quiet):
             log.info("closed %s: its host wrote nothing for %g minutes", path.name, idle_minutes)
 
+    def _tidy(self) -> None:
+        release.tidy(self.store, self._crew.context.shelf)
+
+    def _prune(self) -> None:
+        if self._clocks.trusted():
+            prune(self.home, self.store, self.settings.retention, time.time(), _PRUNED_AT_ONCE)
+
+    def _clock_was_set(self, by: float, before: float) -> None:
+        if moved := self.queue.clock_was_set(by, before):
+            log.info("%d waiting jobs are due when they were meant to be", moved)
+        self._tell_owner()
+
     def _fade(self) -> None:
+        if not self._clocks.trusted():
+            return
         if faded := self.memory_processor.fade():
             log.info("%d memories faded", faded)
 
@@ -214,17 +242,14 @@ class LearningDaemon:
             if time.monotonic() < deadline:
                 try:
                     self._take(path)
-                except (AtlesError, OSError, sqlite3.Error) as error:
+                except (AtlesError, OSError) as error:
                     log.error("%s stays where it is, for the next start: %s", path.name, error)
-        while self.queue.next_due(jobs.LEARN) is not None and time.monotonic() < deadline:
+        while self.queue.next_due(lanes.LEARN) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
         self._stop.set()
-        for worker in self._workers:
-            self._wake(worker.lane)
-        for worker in self._workers:
-            if not worker.join(_DRAIN_SECONDS):
-                log.warning("lane %s did not end in time; its job is taken up at the next start", worker.lane)
+        self._crew.stop(_DRAIN_SECONDS)
         self._house.join(_DRAIN_SECONDS)
+        self._errands.join(_DRAIN_SECONDS)
         self._progress.clear()
         try:
             journal.publish(self.store, self.home, self.uptime)
@@ -238,9 +263,14 @@ class LearningDaemon:
         self._lock.release()
 
     def drain(self) -> list[Job]:
-        """Work until nothing is left to do, training at once; the dead-letter list."""
-        self._context.at_once = True
+        """Work until nothing is left to do, training at once; the dead-letter list.
+
+        Raises AtlesError where the disk has no room for what is left.
+        """
+        self._crew.context.at_once = True
         while self._busy():
+            if full := self._crew.context.room.stuck(self.queue.open()):
+                raise AtlesError(f"not everything could be learned: {full}; make room, then go on with `atles drain`")
             time.sleep(0.05)
         return list(self.queue.dead())
 
@@ -250,17 +280,16 @@ class LearningDaemon:
     def get_status(self) -> dict[str, Any]:
         """The daemon, its queue, the active adapter and the original's statistics."""
         if self.is_running:
-            return status(self.home, self.store, self.queue)
+            return status(self.home, self.store, self.queue, self.settings)
         return home_status(self.home)
 
 
 def home_status(home: Home) -> dict[str, Any]:
     """The status of a home's daemon, wherever it runs. Raises AtlesError if nothing was ever stored there."""
-    if not home.database.exists():
-        raise AtlesError(f"{home.root} holds no ATLES data; choose another --home, or begin with `atles start`")
-    store = Store(home.database)
+    settings = load_settings(home)
+    store = existing_store(home, settings)
     try:
-        return status(home, store, LeaseQueue(store.database, "status"))
+        return status(home, store, lanes.open_queue(store, settings), settings)
     finally:
         store.close()
 

@@ -4,12 +4,14 @@
     ├── ConfigError          a setting is unknown or ill-typed
     ├── HomeLocked           another daemon owns this home
     ├── StoreError           the database cannot be used
+    │   └── Duplicate        a row with this key is there already
     ├── InvalidSession       a session file that cannot be read as a session
     ├── SessionConflict      a known session id with another history
     ├── UnknownAdapter       no adapter of that name
     ├── PointerMoved         the active adapter changed meanwhile
     ├── LeaseLost            the job now belongs to another worker
     ├── ProgramFailed        a machine-learning program ended without a result
+    ├── ArtifactError        what machines share cannot be stored or read
     └── EndpointError        a model server gave no answer that can be used
 
 Every message says what happened and, where there is one, the way out.
@@ -31,7 +33,15 @@ class HomeLocked(AtlesError):
 
 
 class StoreError(AtlesError):
-    """The database cannot be opened, or was written by a newer ATLES."""
+    """The database cannot be opened or used, or was written by a newer ATLES. A full disk or a lost server may pass."""
+
+    retryable = True
+
+
+class Duplicate(StoreError):
+    """A row with this key is there already, or refers to none."""
+
+    retryable = False
 
 
 class InvalidSession(AtlesError):
@@ -68,6 +78,25 @@ class ProgramFailed(AtlesError):
     def __init__(self, program: str, kind: str, message: str) -> None:
         super().__init__(message)
         self.program = program
+        self.kind = kind
+
+    @property
+    def retryable(self) -> bool:  # type: ignore[override]  # depends on the kind, not on the class
+        return self.kind in self._MAY_PASS
+
+
+class ArtifactError(AtlesError):
+    """What machines share (`store.artifacts`) cannot be stored or read.
+
+    `kind` is one of unreachable, full, missing, damaged, refused, conflict, missing_packages.
+    """
+
+    # What others and the network cause may pass; what was set or published wrongly will not.
+    _MAY_PASS = frozenset({"unreachable", "full", "missing", "damaged"})
+    patience = 30.0  # seconds before the second try
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
         self.kind = kind
 
     @property

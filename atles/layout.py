@@ -32,6 +32,7 @@ class Home:
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = Path(root) if root is not None else default_home()
         self.config = self.root / "atles.toml"
+        self.secrets = self.root / "atles.env"
         self.database = self.root / "atles.db"
         self.training_data = self.root / "training_data"
         self.chat_data = self.training_data / "chat"
@@ -53,13 +54,12 @@ class Home:
         self.stats = self.logs / "daemon_stats.json"
 
     def create(self) -> "Home":
-        """Make the folders; a new root is the owner's alone, for it holds chats. Raises OSError."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the folders, for the owner alone: they hold chats. Raises OSError."""
         for folder in (
             self.training_data, self.chat_data, self.datasets, self.models, self.adapters, self.work,
             self.open_sessions, self.processed, self.quarantine, self.logs,
         ):  # fmt: skip
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         return self
 
     def adapter(self, name: str) -> Path:
@@ -78,9 +78,30 @@ class Home:
         return f"Home({str(self.root)!r})"
 
 
-def write_atomic(path: Path, data: bytes | str, *, sync_name: bool = True) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that are missing above it, for the owner alone, whatever the umask. One that is there
+    keeps its rights. Raises OSError."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        if folder.parent == folder:  # the working folder itself was deleted
+            raise
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def private(path: str, flags: int) -> int:
+    """The `opener` of `open()` for what is in a home: a file that it makes is for the owner alone, whatever the umask.
+
+    The process may be somebody's application, so its umask is not ours to change.
+    """
+    return os.open(path, flags, 0o600)
+
+
+def write_atomic(path: Path, data: bytes | str, *, sync_name: bool = True, exported: bool = False) -> None:
     """Write a file so that readers see the old content or the new, never a part, even after power loss.
 
+    The file is for the owner alone; or, if `exported` to a place that people chose, as the umask says.
     Who writes many files into a folder may leave out `sync_name` and call `sync_folder` once for all.
     Raises OSError (disk full, read-only); the old file is then unchanged and no temporary file is left.
     """
@@ -88,7 +109,7 @@ def write_atomic(path: Path, data: bytes | str, *, sync_name: bool = True) -> No
         data = data.encode("utf-8", "backslashreplace")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "wb", opener=None if exported else private) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -4,14 +4,17 @@ import logging
 import sys
 import time
 from logging.handlers import RotatingFileHandler
+from typing import Any
 
-from atles.layout import Home
+from atles.layout import Home, private
+from atles.settings import LogSettings
 
 FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 
 
-def configure(home: Home, *, console: bool = False) -> None:
-    """Send the `atles` loggers to `daemon.log` (rotated at 10 MB, five kept), and to stderr if `console`.
+def configure(home: Home, settings: LogSettings, *, console: bool = False, file: bool = True) -> None:
+    """Send the `atles` loggers to `daemon.log`, if `file`, and to stderr, if `console`. A full `daemon.log` becomes
+    `daemon.log.1`, that one `daemon.log.2`, and so on.
 
     Raises OSError where the log cannot be opened. Calling it again replaces the handlers.
     """
@@ -19,9 +22,14 @@ def configure(home: Home, *, console: bool = False) -> None:
     close()
     formatter = logging.Formatter(FORMAT)
     formatter.converter = time.gmtime
-    handlers: list[logging.Handler] = [
-        RotatingFileHandler(home.log, maxBytes=10_000_000, backupCount=5, encoding="utf-8", errors="backslashreplace")
-    ]
+    handlers: list[logging.Handler] = []
+    if file:
+        most = int(settings.max_mb * (1 << 20))
+        handlers.append(
+            _PrivateFile(
+                home.log, maxBytes=most, backupCount=settings.keep, encoding="utf-8", errors="backslashreplace"
+            )
+        )
     if console:
         handlers.append(logging.StreamHandler(sys.stderr))
     for handler in handlers:
@@ -38,3 +46,10 @@ def close() -> None:
         logger.removeHandler(handler)
         handler.close()
     logger.propagate = True
+
+
+class _PrivateFile(RotatingFileHandler):
+    """Its files are for the owner alone."""
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private)

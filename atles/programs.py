@@ -14,12 +14,18 @@ import threading
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from atles.errors import ProgramFailed
-from atles.layout import write_atomic
+from atles.layout import make_folder, private, write_atomic
 
 Progress = Callable[[Mapping[str, Any]], None]
+
+
+class Stop(Protocol):
+    """Says that a program is to be ended: an event, or whatever else may be asked. Once set it stays set."""
+
+    def is_set(self) -> bool: ...
 
 
 class _Needs(NamedTuple):
@@ -67,20 +73,24 @@ def command(name: str) -> list[str]:
 
 
 def start(name: str, spec: Mapping[str, Any], folder: Path) -> subprocess.Popen[str]:
-    """Start a program in `folder` with its standard streams piped. Raises ProgramFailed if packages are missing."""
+    """Start a program in `folder` with its standard streams piped; what it writes is for the owner alone.
+
+    Raises ProgramFailed if packages are missing.
+    """
     program = command(name)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     spec_file = folder / "spec.json"
     write_atomic(spec_file, json.dumps(spec, indent=1))
     # OpenMP threads that spin make two busy programs ten times slower on two cores.
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
-    with open(folder / "stderr.log", "w", encoding="utf-8") as errors:
+    with open(folder / "stderr.log", "w", encoding="utf-8", opener=private) as errors:
         return subprocess.Popen(
             [*program, str(spec_file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment,
+            umask=0o077,
             text=True,
             encoding="utf-8",
             errors="replace",  # a library may print anything; that must not end the reading
@@ -93,7 +103,7 @@ def run(
     folder: Path,
     *,
     on_progress: Progress = lambda event: None,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
 ) -> dict[str, Any]:
     """Run a program to its end and return its report.
 
@@ -118,7 +128,7 @@ def run(
             if stream:
                 stream.close()
     if stop is not None and stop.is_set() and code != 0:
-        raise ProgramFailed(name, "stopped", f"{name} was stopped, because the daemon stops; it will go on later")
+        raise ProgramFailed(name, "stopped", f"{name} was stopped; it will go on later")
     return report(name, folder, code)
 
 
@@ -155,7 +165,7 @@ def _report(folder: Path) -> dict[str, Any]:
     return result if isinstance(result, dict) else {}
 
 
-def _events(process: subprocess.Popen[str], stop: threading.Event | None):
+def _events(process: subprocess.Popen[str], stop: Stop | None):
     """The program's progress lines; ends when its output does, or soon after `stop` is set."""
     lines: queue.Queue[str | None] = queue.Queue()
     assert process.stdout is not None  # it was opened as a pipe

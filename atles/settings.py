@@ -14,6 +14,8 @@ def _setting(default: Any, help: str) -> Any:
 class DaemonSettings:
     poll_seconds: float = _setting(5.0, "look into sessions/ this often, even when no file event came")
     idle_minutes: float = _setting(30.0, "close a session whose host wrote nothing for this long")
+    steps: str = _setting("memory,data,train,log", "what it does itself; the rest is left to `atles worker` (PostgreSQL)")
+    labels: str = _setting("", "what its machine can, as gpu: see train.needs; several with commas")
     settle_seconds: float = _setting(10.0, "a file that cannot be parsed yet may be unfinished for this long")
 
 
@@ -21,7 +23,16 @@ class DaemonSettings:
 class QueueSettings:
     max_attempts: int = _setting(4, "tries of a step before it goes to the dead-letter list")
     backoff_seconds: float = _setting(2.0, "wait before the second try; doubles each time")
-    lease_seconds: float = _setting(60.0, "a worker that is silent for this long has lost its job")
+    lease_seconds: float = _setting(30.0, "a worker that is silent for this long has lost its job")
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    url: str = _setting("", "postgresql://… for several machines (atles[cluster]); empty: <home>/atles.db, one machine")
+    schema: str = _setting("atles", "the PostgreSQL schema that holds this home's tables")
+    artifacts: str = _setting(
+        "", "folder or URL (s3://bucket/prefix) where the machines share adapters and datasets; empty: the home"
+    )
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,7 @@ class TrainSettings:
     anchor_weight: float = _setting(40.0, "weight of that term in the loss")
     max_length: int = _setting(256, "longest training sequence, in tokens")
     max_steps: int = _setting(0, "stop after this many steps; 0: no cap")
+    needs: str = _setting("", "label that a worker must have to train, as gpu (`atles worker --label`); empty: none")
     seed: int = _setting(0, "seed of shuffling and of the LoRA initialisation")
 
 
@@ -111,6 +123,30 @@ class GateSettings:
     max_drift: float = _setting(0.25, "how far it may be from the base on neutral prompts (KL, nats a token)")
     confidence: float = _setting(0.95, "how sure the gate must be of a gain and of what was kept")
     max_tokens: int = _setting(32, "longest answer to a general prompt, in tokens")
+
+
+@dataclass(frozen=True)
+class DiskSettings:
+    train_mb: float = _setting(2048.0, "begin no training with less free where the home lies, in MiB; 0: always")
+    learn_mb: float = _setting(256.0, "learn nothing with less free: sessions are still recorded, and wait; 0: always")
+
+
+@dataclass(frozen=True)
+class RetentionSettings:
+    processed_days: float = _setting(0.0, "delete session files that were learned so long ago; 0: keep them")
+    processed_mb: float = _setting(1024.0, "delete the oldest of them while all take more, in MiB; 0: no limit")
+    quarantine_days: float = _setting(0.0, "delete files that were set aside so long ago; 0: keep them")
+    log_days: float = _setting(365.0, "delete logs of sessions that were learned so long ago; 0: keep them")
+    rejected_adapter_days: float = _setting(
+        30.0, "delete the weights of adapters that were rejected so long ago, never their reports; 0: keep them"
+    )
+    rollback_adapters: int = _setting(
+        20, "adapters that served before are kept to go back to, so many; older ones are deleted; 0: keep all"
+    )
+    dataset_days: float = _setting(
+        30.0, "delete the files of datasets so old that no adapter which may serve was trained on; 0: keep them"
+    )
+    work_days: float = _setting(7.0, "delete what programs left in work/ so long ago; 0: keep it")
 
 
 @dataclass(frozen=True)
@@ -138,6 +174,12 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class LogSettings:
+    max_mb: float = _setting(10.0, "size at which daemon.log is set aside and a new one begun, in MiB")
+    keep: int = _setting(5, "logs kept of those that were set aside; the oldest is deleted")
+
+
+@dataclass(frozen=True)
 class ModelServer:
     """`[models.NAME]`: who answers when a client asks for the model NAME; `*` in it stands for anything."""
 
@@ -153,29 +195,43 @@ class ModelServer:
 class Settings:
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     scrub: ScrubSettings = field(default_factory=ScrubSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     gate: GateSettings = field(default_factory=GateSettings)
+    disk: DiskSettings = field(default_factory=DiskSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    log: LogSettings = field(default_factory=LogSettings)
     models: Mapping[str, ModelServer] = field(default_factory=dict)
 
 
+STEPS = frozenset(("memory", "data", "train", "log"))  # what a worker can be asked to do
 SECTIONS = tuple(section.name for section in fields(Settings) if section.name != "models")
 
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?\Z")
+_LABELS = re.compile(r"[a-z0-9,-]*\Z")
+_SERVER = re.compile(r"postgres(?:ql)?://\S+\Z")
+# No password in it: it is shown in messages. No wildcards: fsspec would expand them.
+_SHARED = re.compile(r"(?:/|[A-Za-z]:[\\/])[^*?\[\]]*\Z|[a-z][a-z0-9+.-]*://(?![^\s/@]*:[^\s/@]*@)[^\s*?#\[\]]*\Z")
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 # What is not about a value's type. One line each: the key, the test, and what to say.
 RULES = (
     ("daemon.poll_seconds", lambda v: v > 0, "must be above 0"),
     ("daemon.idle_minutes", lambda v: v > 0, "must be above 0"),
+    ("daemon.steps", lambda v: not v or set(v.split(",")) <= STEPS, f"must be some of {','.join(sorted(STEPS))}"),
+    ("daemon.labels", _LABELS.match, "must be small letters, digits and -, with commas between them"),
     ("daemon.settle_seconds", lambda v: v >= 0, "must not be negative"),
     ("queue.max_attempts", lambda v: v >= 1, "must be at least 1"),
     ("queue.backoff_seconds", lambda v: v >= 0, "must not be negative"),
     ("queue.lease_seconds", lambda v: v > 0, "must be above 0"),
+    ("store.url", lambda v: not v or _SERVER.match(v), "must be like postgresql://user@host/database, or empty"),
+    ("store.schema", re.compile(r"[a-z_][a-z0-9_]{0,62}\Z").match, "must be small letters, digits and _"),
+    ("store.artifacts", lambda v: not v or _SHARED.match(v), "must be /a/folder or s3://bucket/folder; no password"),
     ("model.precision", lambda v: v in ("auto", "fp32", "bf16"), "must be auto, fp32 or bf16"),
     ("model.device", lambda v: v in ("auto", "cpu", "cuda"), "must be auto, cpu or cuda"),
     ("model.threads", lambda v: v >= 0, "must not be negative"),
@@ -188,7 +244,7 @@ RULES = (
     ("memory.fade_days", lambda v: v >= 0, "must not be negative"),
     ("memory.rerank", lambda v: v in ("off", "minilm"), "must be off or minilm"),
     ("memory.extractor", lambda v: v in ("rules", "llm"), "must be rules or llm"),
-    ("memory.llm_url", lambda v: v.startswith(("http://", "https://")), "must begin with http:// or https://"),
+    ("memory.llm_url", _ADDRESS.match, "must be like http://127.0.0.1:11434/v1"),
     ("memory.llm_timeout_seconds", lambda v: v > 0, "must be above 0"),
     ("memory.llm_max_input_tokens", lambda v: v >= 1000, "must be at least 1000: the instructions take half of that"),
     ("memory.llm_tokens_per_day", lambda v: v >= 0, "must not be negative"),
@@ -202,6 +258,7 @@ RULES = (
     ("train.max_taught", lambda v: v >= 0, "must not be negative"),
     ("train.repeat", lambda v: v >= 1, "must be at least 1"),
     ("gate.max_heldout", lambda v: v >= 1, "must be at least 1"),
+    ("train.needs", re.compile(r"[a-z0-9-]*\Z").match, "must be small letters, digits and -, or empty"),
     ("train.method", lambda v: v in ("sft", "distill", "dpo"), "must be sft, distill or dpo"),
     ("train.lora_rank", lambda v: v >= 1, "must be at least 1"),
     ("train.lora_alpha", lambda v: v >= 1, "must be at least 1"),
@@ -218,6 +275,16 @@ RULES = (
     ("gate.max_general_loss", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
     ("gate.keep_margin", lambda v: 0 <= v <= 1, "must be between 0 and 1"),
     ("gate.max_tokens", lambda v: v >= 1, "must be at least 1"),
+    ("disk.train_mb", lambda v: v >= 0, "must not be negative"),
+    ("disk.learn_mb", lambda v: v >= 0, "must not be negative"),
+    ("retention.processed_days", lambda v: v >= 0, "must not be negative"),
+    ("retention.processed_mb", lambda v: v >= 0, "must not be negative"),
+    ("retention.quarantine_days", lambda v: v >= 0, "must not be negative"),
+    ("retention.log_days", lambda v: v >= 0, "must not be negative"),
+    ("retention.rejected_adapter_days", lambda v: v >= 0, "must not be negative"),
+    ("retention.rollback_adapters", lambda v: v >= 0, "must not be negative"),
+    ("retention.dataset_days", lambda v: v >= 0, "must not be negative"),
+    ("retention.work_days", lambda v: v >= 0, "must not be negative"),
     ("gateway.host", lambda v: bool(v.strip()), "must name an address"),
     ("gateway.port", lambda v: 0 <= v <= 65535, "must be from 0 to 65535"),
     ("gateway.upstream", lambda v: not v or _ADDRESS.match(v), "must be like http://127.0.0.1:11434/v1, or empty"),
@@ -229,9 +296,16 @@ RULES = (
     ("serve.idle_minutes", lambda v: v > 0, "must be above 0"),
     ("serve.context_tokens", lambda v: v >= 512, "must be at least 512"),
     ("serve.slots", lambda v: v >= 1, "must be at least 1"),
+    ("log.max_mb", lambda v: v >= 0.01, "must be at least 0.01"),
+    ("log.keep", lambda v: v >= 1, "must be at least 1"),
     ("models.url", _ADDRESS.match, "must be like http://127.0.0.1:11434/v1"),
     ("models.kind", lambda v: v in ("openai", "ollama", "vllm"), "must be openai, ollama or vllm"),
 )
+
+
+def listed(value: str) -> list[str]:
+    """The parts of a setting that holds several, with commas between them."""
+    return [part for part in value.split(",") if part]
 
 
 def keys(settings: Settings | None = None) -> dict[str, Any]:

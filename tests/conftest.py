@@ -12,8 +12,10 @@ import pytest
 from atles import log as logs
 from atles import programs
 from atles.layout import Home
+from atles.pipeline import room
 from atles.store import Store
-from tests.fakes import FakePrograms
+from atles.store.postgresql import PostgreSQL
+from tests.fakes import FakePrograms, postgres
 from tests.fakes.process import DaemonProcess, idle, until
 from tests.samples import EXAMPLES, drop
 
@@ -26,6 +28,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("ATLES_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ATLES_GATEWAY_PORT", "0")  # daemons of several homes run at once
+    # However full the disk of this machine is, in this process and in others.
+    monkeypatch.setattr(room, "free_bytes", lambda folder: 1 << 40)
+    for name in ("TRAIN", "LEARN"):
+        monkeypatch.setenv(f"ATLES_DISK_{name}_MB", "0")
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +45,34 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home").create()
 
 
+@pytest.fixture(scope="session")
+def template() -> str:
+    """The name of a PostgreSQL database with the store's empty tables."""
+    url = postgres.server().database()
+    PostgreSQL(url).close()
+    return url.split("/")[3].split("?")[0]
+
+
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def postgresql(template: str) -> Iterator[str]:
+    """The address of a PostgreSQL database of its own, with the store's empty tables."""
+    url = postgres.server().database(template)
+    yield url
+    postgres.server().drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, home: Home) -> Iterator[Store]:
+    """A store of each kind that there is."""
+    database = PostgreSQL(request.getfixturevalue("postgresql")) if request.param == "postgresql" else home.database
+    opened = Store(database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite(home: Home) -> Iterator[Store]:
+    """A store in a SQLite file, for what only that has."""
     opened = Store(home.database)
     yield opened
     opened.close()

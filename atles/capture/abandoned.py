@@ -8,27 +8,63 @@ and the file of a session that was written twice holds nothing new for the daemo
 
 import json
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from atles.capture.journal import Recorded, read
 from atles.capture.outbox import hand_over
 from atles.clock import new_id, timestamp
-from atles.layout import Home, write_atomic
+from atles.layout import Home, make_folder, write_atomic
 
 _TAKEN = ".closing"
 _log = logging.getLogger(__name__)
 
 
-def close_abandoned(home: Home, idle_seconds: float, now: Callable[[], float] = time.time) -> list[Path]:
+class Quiet:
+    """How long nothing was added to files, in seconds that this process lived through.
+
+    What lay there at the first look is as old as the clock says; from then on, neither a clock that is set nor a
+    machine that slept makes a file older. So nobody's chat is closed at the moment of waking.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time, awake: Callable[[], float] = time.monotonic) -> None:
+        self._wall, self._awake = wall, awake
+        self._since: dict[Path, tuple[tuple[int, int], float]] = {}  # version, and since when it is so (awake)
+        self._looked = -math.inf
+
+    def seconds(self, paths: Iterable[Path]) -> Mapping[Path, float]:
+        """Of all files that are watched: how long each has been as it is. One that is not there is left out."""
+        here, now = self._awake(), self._wall()
+        since: dict[Path, tuple[tuple[int, int], float]] = {}
+        for path in paths:
+            try:
+                state = path.stat()
+            except FileNotFoundError:
+                continue
+            version = state.st_mtime_ns, state.st_size
+            known = self._since.get(path)
+            if known and known[0] == version:
+                since[path] = known
+            else:  # at most since the last look, which saw it otherwise
+                since[path] = version, max(here - max(0.0, now - state.st_mtime), self._looked)
+        self._since, self._looked = since, here
+        return {path: here - begin for path, (_, begin) in since.items()}
+
+
+def close_abandoned(
+    home: Home, idle_seconds: float, now: Callable[[], float] = time.time, quiet: Quiet | None = None
+) -> list[Path]:
     """Complete every session that nothing was added to for `idle_seconds`; returns the completed files.
 
-    What cannot be written is logged and tried again by the next call.
+    Who calls this again and again hands over the same `quiet` each time; without one, the clock counts. What cannot be
+    written is logged and tried again by the next call.
     """
+    quiet = quiet or Quiet(now)
     completed: list[Path] = []
-    for taken in [*sorted(home.open_sessions.glob(f"*{_TAKEN}")), *_take(home, now() - idle_seconds)]:
+    for taken in [*sorted(home.open_sessions.glob(f"*{_TAKEN}")), *_take(home, idle_seconds, quiet)]:
         try:
             path = _close(home, taken)
         except OSError as error:
@@ -39,14 +75,14 @@ def close_abandoned(home: Home, idle_seconds: float, now: Callable[[], float] = 
     return completed
 
 
-def _take(home: Home, before: float) -> Iterator[Path]:
-    """Rename each journal last written before that moment, and give its new path."""
-    for path in sorted(home.open_sessions.glob("*.jsonl")):
+def _take(home: Home, idle_seconds: float, quiet: Quiet) -> Iterator[Path]:
+    """Rename each journal that nothing was added to for so long, and give its new path."""
+    for path, seconds in quiet.seconds(sorted(home.open_sessions.glob("*.jsonl"))).items():
+        if seconds < idle_seconds:
+            continue
         # A name of its own: the session may go on, and be abandoned once more, before this one is closed.
         taken = path.with_name(f"{path.stem}.{new_id()}{_TAKEN}")
         try:
-            if path.stat().st_mtime > before:
-                continue
             path.rename(taken)
         except FileNotFoundError:
             continue  # its tracker ended the session just now
@@ -88,7 +124,7 @@ def _text(recorded: Recorded, written: float) -> str:
 
 
 def _quarantine(home: Home, taken: Path, reason: str) -> None:
-    home.quarantine.mkdir(parents=True, exist_ok=True)
+    make_folder(home.quarantine)
     # The reason first: a kill in between leaves the journal where the next call finds it.
     write_atomic(home.quarantine / f"{taken.name}.reason.txt", reason + "\n")
     taken.replace(home.quarantine / taken.name)

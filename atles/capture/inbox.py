@@ -3,6 +3,7 @@
 Knows files and the order of commits; what happens to a session afterwards is the caller's `first_job`.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from atles.capture import session_file
 from atles.errors import InvalidSession, SessionConflict
-from atles.layout import Home, sync_folder, write_atomic
+from atles.layout import Home, make_folder, sync_folder, write_atomic
 from atles.queue import NewJob, Queue
 from atles.records import Arrival, Session
 from atles.store import Store
@@ -32,7 +33,7 @@ class Inbox:
         home: Home,
         store: Store,
         queue: Queue,
-        first_job: Callable[[str, int], NewJob],
+        first_job: Callable[[Session, int], NewJob],
         *,
         heldout_every: int,
         settle_seconds: float,
@@ -68,7 +69,7 @@ class Inbox:
             with self._store.transaction():
                 arrival, revision = self._store.sessions.add(session, self._heldout_every)
                 if arrival is not Arrival.SAME:
-                    self._queue.put(self._first_job(session.session_id, revision))
+                    self._queue.put(self._first_job(session, revision))
         except InvalidSession as error:
             # abs(): a file from the future is no file being written.
             if abs(self._clock() - state.st_mtime) < self._settle_seconds:
@@ -115,11 +116,13 @@ class Inbox:
             target = folder / f"{path.stem}.{number}{path.suffix}"
         explanation = target.with_name(f"{target.name}.reason.txt")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             if reason:
                 write_atomic(explanation, reason + "\n")  # first, so that no file lies there unexplained
             if content is None:
                 os.replace(path, target)
+                with contextlib.suppress(PermissionError):  # whoever wrote it may be another user
+                    target.chmod(0o600)
             else:
                 write_atomic(target, content)
                 path.unlink()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from atles.layout import Home, file_name
+from atles.layout import Home, file_name, make_folder
 
 _APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
@@ -51,7 +51,7 @@ class Journal:
         try:
             self._write()
         except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             self._waiting = deque(everything())
             self._begun = False
             self._write()

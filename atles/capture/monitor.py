@@ -26,6 +26,8 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from atles.layout import make_folder
+
 _log = logging.getLogger(__name__)
 
 if sys.platform == "linux":
@@ -80,7 +82,7 @@ class Monitor:
 
     def start(self) -> None:
         """Watch from now on. Raises OSError if the folder cannot be made."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="atles-monitor", daemon=True)
         self._thread.start()
@@ -92,6 +94,11 @@ class Monitor:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+    def alive(self) -> bool:
+        """False if its thread has ended though nobody stopped it."""
+        thread = self._thread
+        return thread is None or thread.is_alive()
 
     def poll_now(self) -> None:
         """Look at every file now, without waiting for the time of the next look. Returns at once."""
@@ -149,7 +156,7 @@ class Monitor:
     def _keep_watch(self) -> None:
         """Watch the folder, also when it was removed or replaced since the last look."""
         if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             _log.warning("%s was gone; made again", self._folder)
         if self._watch is not None:
             if self._watch.alive():

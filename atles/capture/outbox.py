@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atles.clock import new_id
-from atles.layout import Home, write_atomic
+from atles.layout import Home, make_folder, write_atomic
 
 if TYPE_CHECKING:
     import logging
@@ -52,7 +52,7 @@ def hand_over(home: Home, session_id: str, text: str) -> Path:
     overwritten. A second file for the same session gets a name of its own, and the daemon compares them.
     """
     path = home.completed(session_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with _naming:
         if path.exists():
             path = path.with_name(f"{path.stem}_{new_id()}.json")

@@ -11,6 +11,7 @@ from atles.cli.command import Command, Group, Scope, resolve
 from atles.cli.show import answer, count, duration, facts, shortened, sparkline, styled, table, when
 from atles.insights import adapters as insights
 from atles.pipeline import release
+from atles.pipeline.shelf import open_shelf
 from atles.store import Store
 from atles.store.adapters import BASE
 
@@ -121,7 +122,8 @@ def _numbers(numbers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def diff(scope: Scope, a: str, b: str) -> None:
     """Two adapters side by side: what each was measured to do, and general answers that differ."""
     with scope.store() as store:
-        document = insights.compared(scope.home, store, _whole(store, a), _whole(store, b))
+        shelf = open_shelf(scope.home, scope.settings())
+        document = insights.compared(shelf, store, _whole(store, a), _whole(store, b))
     answer(scope, document, _diff_view)
 
 

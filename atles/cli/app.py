@@ -17,6 +17,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "stop": "atles.cli.service",
         "restart": "atles.cli.service",
         "run": "atles.cli.foreground",
+        "worker": "atles.cli.worker",
+        "cluster": "atles.cli.cluster",
     },
     "Feed": {"ingest": "atles.cli.feed", "drain": "atles.cli.foreground", "train": "atles.cli.train"},
     "Look": {
@@ -40,7 +42,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "demo": "atles.cli.demo",
         "doctor": "atles.cli.doctor",
         "config": "atles.cli.settings",
+        "install": "atles.cli.install",
+        "uninstall": "atles.cli.install",
         "keys": "atles.cli.keys",
+        "prune": "atles.cli.prune",
     },
 }
 _MODULES = {name: module for commands in SECTIONS.values() for name, module in commands.items()}

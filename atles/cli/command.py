@@ -5,7 +5,6 @@ because people type both; the last one given counts.
 """
 
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,25 +47,19 @@ class Scope:
     @contextmanager
     def store(self) -> Iterator["Store"]:
         """The store of a home that exists: looking at one never makes one. Raises AtlesError."""
-        from atles.store import Store
+        from atles.store import existing_store
 
-        if not self.home.database.exists():
-            raise AtlesError(
-                f"there is no ATLES home at {self.home.root}; "
-                "choose another with --home, or make this one with `atles start`"
-            )
-        store = Store(self.home.database)
+        store = existing_store(self.home, self.settings())
         try:
             yield store
         finally:
             store.close()
 
+    def queue(self, store: "Store") -> "Queue":
+        """The store's queue, to look at and to revive; this process claims nothing from it."""
+        from atles.pipeline.lanes import open_queue
 
-def queue_of(store: "Store") -> "Queue":
-    """The store's queue, to look at and to revive; this process claims nothing from it."""
-    from atles.queue.leases import LeaseQueue
-
-    return LeaseQueue(store.database, f"cli:{os.getpid()}")
+        return open_queue(store, self.settings())
 
 
 def resolve(given: str, names: Sequence[str]) -> str:
@@ -182,8 +175,6 @@ def explained() -> Iterator[None]:
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         raise Failure(f"{error.strerror or error}{place}") from error
-    except sqlite3.Error as error:
-        raise Failure(f"the database cannot be used: {error}") from error
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # closes the terminal's ^C
         raise click.exceptions.Exit(INTERRUPTED) from None

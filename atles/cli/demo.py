@@ -167,7 +167,7 @@ def _prepare(home: Home, fresh: bool) -> None:
             if item.name not in (_MARK, home.models.name):
                 shutil.rmtree(item) if item.is_dir() else item.unlink()
     home.create()
-    mark.touch()
+    mark.touch(mode=0o600)
 
 
 def _questions(path: Path) -> list[Question]:

@@ -5,7 +5,7 @@ Each check stands alone, and none imports torch: that would take seconds and tel
 
 import ctypes
 import os
-import shutil
+import shlex
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,20 +18,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atles import wheel
-from atles.cli.command import FAILED, Command, Scope, queue_of
+from atles.cli.command import FAILED, Command, Scope
 from atles.cli.show import answer, count, styled, table
 from atles.errors import AtlesError
 from atles.insights.status import owner
 from atles.layout import Home
+from atles.pipeline.room import Room, size
 from atles.serving.gguf import base_gguf
 from atles.settings import Settings
+from atles.upkeep.privacy import exposed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SERVE_PACKAGES = ("xllamacpp", "gguf", "safetensors", "numpy")
 TRAIN_PACKAGES = ("torch", "transformers", "peft", "gguf", "safetensors", "accelerate")
-_LITTLE_DISK, _TOO_LITTLE_DISK = 2 << 30, 200 << 20
 _OK, _WARN, _FAIL = "ok", "warn", "fail"
 
 
@@ -81,7 +82,8 @@ def examine(scope: Scope) -> Iterator[Finding]:
     yield _base_model(settings, scope.home)
     yield _model_server(settings, scope.home)
     yield _folder(scope.home)
-    yield _disk(scope.home)
+    yield _privacy(scope)
+    yield _disk(settings, scope.home)
     yield _file_events(settings)
     yield _daemon(scope.home)
     if scope.home.database.exists():
@@ -165,11 +167,23 @@ def _folder(home: Home) -> Finding:
     return Finding("home", _OK, f"{root}{'' if root.exists() else ' (not there yet; `atles start` makes it)'}")
 
 
-def _disk(home: Home) -> Finding:
-    free = shutil.disk_usage(_existing(home.root.resolve())).free
-    state = _FAIL if free < _TOO_LITTLE_DISK else _WARN if free < _LITTLE_DISK else _OK
-    fix = "" if state == _OK else "make room: a base model takes 0.3 GiB or more, an adapter 0.02"
-    return Finding("disk", state, f"{free / (1 << 30):.1f} GiB free", fix)
+def _privacy(scope: Scope) -> Finding:
+    found = exposed(scope.home, scope.config)
+    if found:
+        places = shlex.join(map(str, found))
+        return Finding("privacy", _WARN, f"others on this machine can read {places}", f"`chmod -R go-rwx {places}`")
+    return Finding("privacy", _OK, "nobody else can read it")
+
+
+def _disk(settings: Settings, home: Home) -> Finding:
+    room = Room(home, settings.disk)
+    seen = room.seen()
+    if seen["state"] == "ok":
+        return Finding("disk", _OK, f"{size(seen['free'])} free")
+    fix = "make room; `atles prune --dry-run` shows what ATLES can give back"
+    if seen["state"] == "no training":
+        return Finding("disk", _WARN, f"no training begins: {room.no_training()}", fix)
+    return Finding("disk", _FAIL, f"nothing is learned, though all is recorded: {room.no_learning()}", fix)
 
 
 def _file_events(settings: Settings) -> Finding:
@@ -199,7 +213,7 @@ def _contents(scope: Scope) -> Iterator[Finding]:
     """What lies in the home and should not."""
     try:
         with scope.store() as store:
-            dead = len(queue_of(store).dead())
+            dead = len(scope.queue(store).dead())
     except AtlesError as error:
         yield Finding("database", _FAIL, str(error), "restore it from a backup, or move it away to begin anew")
         return

@@ -16,8 +16,8 @@ from atles.cli.show import answer
 from atles.clock import new_id
 from atles.errors import AtlesError
 from atles.layout import Home
-from atles.pipeline import release
 from atles.pipeline.finetune import model_spec
+from atles.pipeline.shelf import open_shelf
 from atles.records import Adapter, AdapterState
 from atles.serving.gguf import Files, base_gguf, convert
 from atles.settings import Settings
@@ -53,7 +53,7 @@ def _peft(source: _Source, target: Path) -> None:
     target.mkdir()
     for file in source.folder.iterdir():
         if file.is_file() and file.name not in _OURS and not file.name.startswith("."):
-            shutil.copy2(file, target)
+            shutil.copyfile(file, target / file.name)
 
 
 def _gguf(source: _Source, target: Path) -> None:
@@ -126,7 +126,8 @@ def export(scope: Scope, name: str, form: str, out: Path | None, force: bool) ->
         adapter = store.adapters.get(active if name == "active" else resolve(name, names))
     ending, write = _FORMATS[form]
     target = out or Path(f"{adapter.name}{ending}")
-    source = _Source(adapter, release.whole(scope.home, adapter), scope.home, scope.settings())
+    settings = scope.settings()
+    source = _Source(adapter, open_shelf(scope.home, settings).adapter(adapter), scope.home, settings)
     with _replacing(target, force) as new:
         write(source, new)
     document = {"adapter": adapter.name, "state": adapter.state, "reason": adapter.reason, "base": adapter.base,
@@ -149,6 +150,7 @@ def _replacing(target: Path, force: bool) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield new
+        _as_usual(new)
         if target.is_dir() and new.is_dir():
             # --force with a wrong --out must not cost a folder of something else.
             others = {file.name for file in target.iterdir()} - {file.name for file in new.iterdir()}
@@ -162,3 +164,14 @@ def _replacing(target: Path, force: bool) -> Iterator[Path]:
         if new.is_dir():
             shutil.rmtree(new)
         new.unlink(missing_ok=True)
+
+
+def _as_usual(new: Path) -> None:
+    """Give what was exported the rights that the user's files have: the programs make theirs for the owner alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in (new, *new.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o777 & ~umask)
+        elif path.stat().st_nlink == 1:  # else it is the base model's own file, too
+            path.chmod(0o666 & ~umask)

@@ -1,22 +1,27 @@
 """`run` and `drain`: the daemon in this process.
 
-Knows signals. `run` draws nothing and so never imports rich: what it imports stays in memory all day.
+Knows signals, and who wants to hear of the daemon. `run` draws nothing and so never imports rich: what it imports
+stays in memory all day.
 """
 
+import faulthandler
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from atles.cli.command import FAILED, Command, Scope, queue_of
+from atles.cli.command import FAILED, Command, Scope
 from atles.daemon import LearningDaemon
+from atles.errors import AtlesError
 from atles.insights.status import owner, status
 from atles.pipeline.jobs import at_once
+from atles.pipeline.room import Room
+from atles.upkeep.notify import Supervisor
 
 _LOOK_SECONDS = 0.5
 
@@ -29,12 +34,31 @@ def run(scope: Scope, quiet: bool) -> None:
 
     It finishes the short steps first; a training stops at its checkpoint and goes on at the next start.
     A second Ctrl-C ends it at once, which loses no session either. For systemd, Docker and the like
-    this is the command to call: SIGTERM does what Ctrl-C does.
+    this is the command to call: SIGTERM does what Ctrl-C does, and systemd hears when it works
+    (Type=notify, WatchdogSec). `atles install` writes such a service.
 
     \b
       atles run
       atles run --set train.enabled=false       memory only
     """
+    wait = until_told()
+    faulthandler.enable()  # whoever is ended by a watchdog (SIGABRT) says where each thread was
+    supervisor = Supervisor(os.environ)
+    daemon = LearningDaemon(
+        scope.home, scope.settings(), console=not quiet, embedded=False, gateway=True, supervisor=supervisor
+    )
+    daemon.start()
+    # `atles start` waits for this line, and reads no other.
+    clients = f"; OpenAI clients: base_url={daemon.gateway_url}/v1" if daemon.gateway_url else ""
+    click.echo(f"ATLES runs on {daemon.home.root.resolve()} (pid {os.getpid()}){clients}")
+    supervisor.tell("READY=1", f"STATUS=learning on {daemon.home.root.resolve()}{clients}")
+    wait()
+    supervisor.tell("STOPPING=1", "STATUS=finishing the short steps")
+    daemon.stop()
+
+
+def until_told() -> Callable[[], None]:
+    """What waits for SIGTERM or Ctrl-C, from now on; after it, a second Ctrl-C ends the process at once."""
     # A pipe, which the signal itself writes to: a signal that comes just before the wait is not lost.
     # A Python handler would run only when the wait is over.
     arrived, wake = os.pipe()
@@ -42,14 +66,12 @@ def run(scope: Scope, quiet: bool) -> None:
     signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda caught, _: None)
-    daemon = LearningDaemon(scope.home, scope.settings(), console=not quiet, embedded=False, gateway=True)
-    daemon.start()
-    # `atles start` waits for this line, and reads no other.
-    clients = f"; OpenAI clients: base_url={daemon.gateway_url}/v1" if daemon.gateway_url else ""
-    click.echo(f"ATLES runs on {daemon.home.root.resolve()} (pid {os.getpid()}){clients}")
-    os.read(arrived, 1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    daemon.stop()
+
+    def wait() -> None:
+        os.read(arrived, 1)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return wait
 
 
 @click.command(cls=Command)
@@ -58,7 +80,7 @@ def drain(scope: Scope) -> None:
     """Work until nothing is left to do, then end.
 
     If a daemon runs on this home, waits until that one is idle. Exit code 1 if a step failed for good
-    (`atles sessions retry` tries it again).
+    (`atles sessions retry` tries it again), or the disk has no room for what is left.
 
     \b
       atles ingest chats/ && atles drain && atles ask "What do I like?"
@@ -66,22 +88,25 @@ def drain(scope: Scope) -> None:
     from atles.cli.look import leftovers
     from atles.cli.show import answer
 
-    home = scope.home
+    home, settings = scope.home, scope.settings()
     if owner(home):
         with scope.store() as store:
-            queue_of(store).put(at_once())
+            room = Room(home, settings.disk)
+            scope.queue(store).put(at_once())
 
             def look() -> dict[str, Any]:
-                return status(home, store, queue_of(store))
+                return status(home, store, scope.queue(store), settings)
 
             with _shown(look):
                 while not _idle(look()):
+                    if full := room.stuck(scope.queue(store).open()):
+                        raise AtlesError(f"not all can be learned: {full}; the daemon goes on when there is room")
                     time.sleep(_LOOK_SECONDS)
             final = look()
     else:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         # Without a terminal to draw on, the log is the progress.
-        daemon = LearningDaemon(home, scope.settings(), console=not sys.stderr.isatty(), embedded=False)
+        daemon = LearningDaemon(home, settings, console=not sys.stderr.isatty(), embedded=False)
         try:
             daemon.start()
             with _shown(daemon.get_status):

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atles.cli.command import Command, Scope, queue_of
+from atles.cli.command import Command, Scope
 from atles.cli.show import answer, count
 from atles.errors import AtlesError
 from atles.insights.status import owner
 from atles.pipeline.erase import erase, mark
+from atles.pipeline.shelf import open_shelf
 from atles.store import Store
 from atles.store.adapters import BASE
 
@@ -55,7 +56,7 @@ def delete(
     marked = mark(store, sessions, messages, memories)
     if not yes:
         _ask(marked.texts)
-    document = erase(scope.home, store, queue_of(store), marked)
+    document = erase(open_shelf(scope.home, scope.settings()), store, scope.queue(store), marked)
     answer(scope, {**document, "daemon_runs": owner(scope.home) is not None}, _view)
 
 
@@ -73,5 +74,7 @@ def _view(done: dict[str, Any]) -> "Iterator[RenderableType]":
     if done["retired"]:
         serves = "the base model" if done["serves"] in (None, BASE) else done["serves"]
         yield f"Deleted: {', '.join(done['retired'])}, which saw it. {serves} answers now; a new one will be trained."
+    if "not_deleted" in done:
+        yield f"Copies that machines share are not deleted yet, the daemons try it again: {done['not_deleted']}"
     if done["sessions"] and not done["daemon_runs"]:
         yield "Training data follows at the next `atles start` or `atles drain`."

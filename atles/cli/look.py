@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atles.cli.command import NOT_RUNNING, Command, Failure, Scope, queue_of
+from atles.cli.command import NOT_RUNNING, Command, Failure, Scope
 from atles.cli.show import answer, clean, console, count, duration, facts, shortened, styled
 from atles.errors import AtlesError
 from atles.insights.status import status as status_of
+from atles.pipeline.room import size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,10 +38,10 @@ def status(scope: Scope, watch: bool) -> None:
         raise click.UsageError("--watch is for people, --json for programs: choose one")
     try:
         with scope.store() as store:
-            queue = queue_of(store)
+            queue, settings = scope.queue(store), scope.settings()
             if watch:
-                _watch(lambda: status_of(scope.home, store, queue))
-            seen = status_of(scope.home, store, queue)
+                _watch(lambda: status_of(scope.home, store, queue, settings))
+            seen = status_of(scope.home, store, queue, settings)
     except AtlesError as error:
         raise Failure(str(error), NOT_RUNNING) from error
     answer(scope, seen, status_view)
@@ -86,6 +87,7 @@ def status_view(seen: dict[str, Any]) -> "Iterator[RenderableType]":
         ),
         ("Queue", work),
         ("Training", _training(seen)),
+        *_disk(seen["disk"]),
         ("Adapter", _adapter(seen)),
         ("Dead letters", _trouble(len(queue["dead"]), "`atles sessions retry --all` tries again")),
         ("Quarantine", _trouble(seen["quarantine"], "`atles sessions` says why")),
@@ -120,6 +122,13 @@ def _dead(jobs: list[dict[str, Any]]) -> "Iterator[RenderableType]":
 
 def _adapter(seen: dict[str, Any]) -> str:
     return seen["active_adapter"] or "none yet; the base model answers"
+
+
+def _disk(seen: dict[str, Any]) -> "Iterator[tuple[str, Any]]":
+    """Only where it says something: there is seldom too little room."""
+    if seen["state"] != "ok":
+        says = {"no training": "no training begins", "no learning": "nothing is learned, though all is recorded"}
+        yield "Disk", styled(f"{size(seen['free'])} free: {says[seen['state']]}; see `atles prune`", "red")
 
 
 def _trouble(number: int, way_out: str) -> Any:

@@ -224,7 +224,7 @@ def export(scope: Scope, file: Path | None, user: str | None) -> None:
     if file is None:
         click.echo(lines, nl=False)
     else:
-        write_atomic(file, lines)
+        write_atomic(file, lines, exported=True)
         click.echo(f"{count(lines.count(chr(10)), 'memory', 'memories')} written to {file}.")
 
 

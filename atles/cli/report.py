@@ -11,6 +11,7 @@ from atles.cli.show import answer, count, duration, shortened, sparkline, styled
 from atles.insights import adapters
 from atles.insights.why import why as why_of
 from atles.pipeline.chosen import open_memory
+from atles.pipeline.shelf import open_shelf
 from atles.store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def report(scope: Scope, name: str | None) -> None:
     as report.html.
     """
     with scope.store() as store:
-        path = adapters.report_file(scope.home, store, _chosen(store, name))
+        shelf = open_shelf(scope.home, scope.settings())
+        path = adapters.report_file(shelf, store, _chosen(store, name))
     answer(scope, adapters.report(path), lambda it: _report_view(it, path.with_name("report.html")))
 
 

@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
 
 import click
 
 from atles.cli.command import Command, Failure, Scope
 from atles.cli.show import answer, duration
 from atles.insights.status import owner
+from atles.layout import make_folder, private
 
 _LOOK_SECONDS = 0.05
 
@@ -65,21 +65,26 @@ def _tell(scope: Scope, sentence: str, pid: int | None) -> None:
     answer(scope, document, lambda said: [said["message"]])
 
 
+def run_command(scope: Scope) -> list[str]:
+    """`atles run`, from any folder, with the home and the settings that this command was given."""
+    words = [sys.executable, "-P", "-m", "atles", "--home", str(scope.home.root.resolve())]
+    if scope.config:
+        words += ["--config", str(scope.config.resolve())]
+    for override in scope.overrides:
+        words += ["--set", override]
+    return [*words, "run", "--quiet"]
+
+
 def _start(scope: Scope) -> tuple[str, int]:
     """Start `atles run` in a session of its own, and wait for its first line."""
     home = scope.home
     scope.settings()  # a setting that is wrong is said here, as by every command
-    home.daemon.mkdir(parents=True, exist_ok=True)
-    arguments: list[Any] = [sys.executable, "-m", "atles", "--home", home.root.resolve()]
-    if scope.config:
-        arguments += ["--config", scope.config.resolve()]
-    for override in scope.overrides:
-        arguments += ["--set", override]
+    make_folder(home.daemon)
     # It logs to daemon.log; this file is for what comes before that, and for a crash of Python itself.
     last_words = home.daemon / "daemon.err"
-    with open(last_words, "wb") as errors:
+    with open(last_words, "wb", opener=private) as errors:
         daemon = subprocess.Popen(
-            [*arguments, "run", "--quiet"],
+            run_command(scope),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atles.cli.command import Group, Scope, queue_of, resolve
+from atles.cli.command import Group, Scope, resolve
 from atles.cli.show import SHORT, answer, count, shortened, styled, table, when
 from atles.insights import sessions as insights
 from atles.insights.status import owner
@@ -32,7 +32,7 @@ def list_(scope: Scope) -> None:
     with scope.store() as store:
         document = {
             "sessions": insights.listed(store),
-            "dead": again.dead(queue_of(store)),
+            "dead": again.dead(scope.queue(store)),
             "quarantine": again.quarantine(scope.home),
         }
     answer(scope, document, _list_view)
@@ -134,7 +134,7 @@ def retry(scope: Scope, name: str | None, everything: bool) -> None:
     if (name is None) is not everything:
         raise click.UsageError("name a session, a job or a quarantined file; or give --all")
     with scope.store() as store:
-        done = again.retry(scope.home, store, queue_of(store), scope.settings(), name)
+        done = again.retry(scope.home, store, scope.queue(store), scope.settings(), name)
     document = {**done, "daemon_runs": owner(scope.home) is not None}
     answer(scope, document, _retry_view)
 

@@ -9,9 +9,9 @@ import click
 
 from atles.cli.command import Group, Scope
 from atles.cli.show import answer, styled, table
-from atles.config import load_settings
+from atles.config import load_settings, masked
 from atles.errors import AtlesError
-from atles.layout import write_atomic
+from atles.layout import make_folder, write_atomic
 from atles.settings import help_texts, keys
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def list_(scope: Scope) -> None:
     """Every setting, its value, where that comes from, and what it does."""
     in_force, helps, defaults = keys(scope.settings()), help_texts(), keys()
     document = [
-        {"key": key, "value": value, "default": defaults[key], "from": source, "help": helps[key]}
+        {"key": key, "value": masked(value), "default": defaults[key], "from": source, "help": helps[key]}
         for (key, value), source in zip(in_force.items(), _sources(scope), strict=True)
     ]
     answer(scope, document, _view)
@@ -76,7 +76,7 @@ def init(scope: Scope) -> None:
     path = scope.config or scope.home.config
     if path.exists():
         raise AtlesError(f"{path} exists already; move it away first")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, _template())
     answer(scope, {"file": str(path)}, lambda _: [f"{path} is written: every setting with its default, commented out."])
 

@@ -17,7 +17,7 @@ from atles.cli.show import answer as show
 from atles.cli.show import clean, console
 from atles.layout import write_atomic
 from atles.pipeline.answer import Answerer
-from atles.store import Store
+from atles.store import open_store
 
 _model = click.option(
     "--model", default="active", show_default=True, metavar="active|base|NAME", help="Who answers; NAME is an adapter."
@@ -30,7 +30,7 @@ _max_tokens = click.option("--max-tokens", type=click.IntRange(min=1), help="Lon
 def _answerer(scope: Scope, model: str, no_memory: bool, max_tokens: int | None) -> Iterator[Answerer]:
     """Answers need a home to keep a converted model in, so this may make one."""
     settings, home = scope.settings(), scope.home.create()
-    store = Store(home.database)
+    store = open_store(home, settings)
     try:
         names = ["active", "base", *(adapter.name for adapter in store.adapters.list())]
         answerer = Answerer(home, settings, store, resolve(model, names), memory=not no_memory, max_tokens=max_tokens)
@@ -168,7 +168,7 @@ def ask(
     if target == "-":
         click.echo(lines, nl=False)
     else:
-        write_atomic(Path(target), lines)
+        write_atomic(Path(target), lines, exported=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atles.cli.command import Command, Scope, queue_of
+from atles.cli.command import Command, Scope
 from atles.cli.show import answer
 from atles.insights.training import training
 from atles.pipeline.jobs import ask_to_train
@@ -25,7 +25,7 @@ def train(scope: Scope, now: bool) -> None:
     """
     settings = scope.settings()
     with scope.store() as store:
-        queued = now and ask_to_train(store, queue_of(store), settings)
+        queued = now and ask_to_train(store, scope.queue(store), settings)
         document = training(scope.home, store, settings, queued=queued)
     answer(scope, document, _view)
 
@@ -33,6 +33,9 @@ def train(scope: Scope, now: bool) -> None:
 def _view(it: dict[str, Any]) -> "Iterator[RenderableType]":
     if it["mixed"]:
         yield f"No training begins: {it['mixed']}."
+        return
+    if it["no_room"]:
+        yield f"No training begins before there is room: {it['no_room']}."
         return
     if it["queued"]:
         yield (

@@ -7,7 +7,7 @@ from atles.config import environment
 from atles.errors import ConfigError, UnknownAdapter
 from atles.gateway.models import Adapters
 from atles.layout import Home
-from atles.pipeline.release import whole
+from atles.pipeline.shelf import open_shelf
 from atles.records import AdapterState
 from atles.serving.elsewhere import Elsewhere
 from atles.serving.gguf import Files, adapter_gguf, base_gguf
@@ -34,9 +34,9 @@ def open_adapters(home: Home, settings: Settings, store: Store) -> Adapters:
         adapter = store.adapters.get(name) if name != BASE else None
         folder = Path(settings.model.folder) if settings.model.folder else home.models
         base = base_gguf(adapter.base if adapter else settings.model.base, folder, serve.gguf)
-        return Files(base, whole(home, adapter) if adapter else None)
+        return Files(base, shelf.adapter(adapter) if adapter else None)
 
-    serve = settings.serve
+    shelf, serve = open_shelf(home, settings), settings.serve
     if serve.by:
         return _Elsewhere(_server(home, settings, store, find), may_serve, store)
     servers = ModelServers(
@@ -56,7 +56,8 @@ def _server(home: Home, settings: Settings, store: Store, find: Callable[[str], 
         raise ConfigError(f"[models.{name}] must say with model = … what the base model is called there")
     key = environment(chosen.api_key_env) if chosen.api_key_env else ""
     if chosen.kind == "vllm":
-        return VLLM(chosen.url, chosen.model, key, lambda adapter: whole(home, store.adapters.get(adapter)))
+        shelf = open_shelf(home, settings)
+        return VLLM(chosen.url, chosen.model, key, lambda adapter: shelf.adapter(store.adapters.get(adapter)))
 
     def gguf(adapter: str) -> Path:
         made = adapter_gguf(find(adapter), home.work / "serve")

@@ -7,7 +7,6 @@
 import asyncio
 import logging
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -179,7 +178,7 @@ class Models:
         """Load what was promoted or rolled back to, so that nobody waits for it."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._blocking, self._follow)
-        except (AtlesError, sqlite3.Error) as error:
+        except AtlesError as error:
             log.warning("the active adapter cannot be served: %s", error)
 
     def _follow(self) -> None:

@@ -39,7 +39,11 @@ _PASSED = {
 }
 _OWN = {
     "/healthz": ("Whether the process is there", obj({"status": text()}), {}),
-    "/readyz": ("Whether it answers", obj({"status": text()}), {503: "It is stopping."}),
+    "/readyz": (
+        "Whether it answers",
+        obj({"status": text(), "disk": text("ok, no training, or no learning")}),
+        {503: "It is stopping."},
+    ),
 }
 
 

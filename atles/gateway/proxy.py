@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 import re
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -156,7 +155,7 @@ class Proxy:
         if wanted and (asked := memory.question(request.path, document)):
             try:
                 before = await self._before(asked, caller.user_of(request, document))
-            except (AtlesError, sqlite3.Error) as error:
+            except AtlesError as error:
                 # A chat goes on without memory; that something is wrong with it, the log says.
                 log.error("nothing is put before a question: %s", error)
                 self._metrics.failed("memory_failed")

@@ -25,14 +25,16 @@ from atles.gateway.models import Adapters, Models
 from atles.gateway.proxy import Proxy
 from atles.gateway.refusal import Refusal
 from atles.layout import Home
+from atles.pipeline.lanes import open_queue
 from atles.pipeline.memory import MemoryProcessor
-from atles.queue.leases import LeaseQueue
+from atles.pipeline.room import Room
 from atles.settings import Settings
 from atles.store import Store
 
 log = logging.getLogger("atles.gateway")
 
 _LONGEST_SOCKET = 100  # bytes of a socket's path; systems allow 104 to 108
+_ANSWER_SECONDS = 10.0  # in which an event loop that turns comes to a new task
 _DRAIN_SECONDS = 10.0  # for the answers in progress, at the end
 _HEADER_BYTES = 32_768
 _LOOK_SECONDS = 2.0
@@ -67,7 +69,7 @@ class Gateway:
         self._proxy = Proxy(
             settings.gateway, self._models, self.conversations, self._before, self._learn, self._metrics
         )
-        queue = LeaseQueue(store.database, f"gateway:{os.getpid()}")  # to put jobs; it claims none
+        queue = open_queue(store, settings)  # to put jobs; it claims none
         self._api = Api(
             Parts(home, settings, store, queue, memory, self.conversations, wake, self._aside), self._access
         )
@@ -107,6 +109,19 @@ class Gateway:
         self._leasing.shutdown()
         self._slow.shutdown()
         self._aside.shutdown()
+
+    def alive(self) -> bool:
+        """Whether its event loop turns. Waits for it, for a few seconds."""
+        loop = self._loop
+        if loop is None or not self._ready:
+            return True  # it was told to end
+        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
+        try:
+            turn.result(_ANSWER_SECONDS)
+        except TimeoutError:
+            turn.cancel()
+            return not self._ready  # it was told to end meanwhile
+        return True
 
     async def _open(self) -> None:
         taken_up = self.conversations.take_up_all()
@@ -217,7 +232,10 @@ class Gateway:
         return web.json_response({"status": "ok"})
 
     async def _readiness(self, request: web.Request) -> web.Response:
-        return web.json_response({"status": "ready" if self._ready else "stopping"}, status=200 if self._ready else 503)
+        loop = asyncio.get_running_loop()
+        room = await loop.run_in_executor(self._aside, Room(self._home, self._settings.disk).seen)
+        says = {"status": "ready" if self._ready else "stopping", "disk": room["state"]}
+        return web.json_response(says, status=200 if self._ready else 503)
 
     async def _show_metrics(self, request: web.Request) -> web.StreamResponse:
         try:

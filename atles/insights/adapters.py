@@ -7,6 +7,7 @@ from typing import Any
 
 from atles.errors import AtlesError
 from atles.layout import Home
+from atles.pipeline.shelf import Shelf
 from atles.records import Adapter, AdapterState
 from atles.store import Store
 
@@ -43,12 +44,12 @@ def shown(home: Home, store: Store, name: str) -> dict[str, Any]:
     return {**asdict(adapter), "path": path, "active": adapter.name == active, "dataset": asdict(dataset)}
 
 
-def compared(home: Home, store: Store, one: str, other: str) -> dict[str, Any]:
+def compared(shelf: Shelf, store: Store, one: str, other: str) -> dict[str, Any]:
     """Two adapters: their numbers side by side, and the general prompts that one of them gets wrong. Raises
     AtlesError."""
     both = [store.adapters.get(name) for name in (one, other)]
     numbers = [(adapter.verdict or {}).get("numbers", {}) for adapter in both]
-    answers = [_judged(home, adapter)["evaluation"]["models"]["candidate"]["general"] for adapter in both]
+    answers = [_judged(shelf, adapter)["evaluation"]["models"]["candidate"]["general"] for adapter in both]
     return {
         "adapters": [adapter.name for adapter in both],
         "numbers": {name: [it.get(name) for it in numbers] for name in {**numbers[0], **numbers[1]}},
@@ -60,10 +61,9 @@ def compared(home: Home, store: Store, one: str, other: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _judged(home: Home, adapter: Adapter) -> dict[str, Any]:
-    path = home.adapter(adapter.name) / "report.json"
+def _judged(shelf: Shelf, adapter: Adapter) -> dict[str, Any]:
     try:
-        report = json.loads(path.read_text("utf-8"))
+        report = json.loads(shelf.report(adapter).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise AtlesError(f"{adapter.name} has no report that can be read ({error}): {adapter.reason}") from error
     if not report.get("evaluation"):
@@ -79,11 +79,12 @@ def newest_judged(store: Store) -> str:
     return judged[-1].name
 
 
-def report_file(home: Home, store: Store, name: str) -> Path:
+def report_file(shelf: Shelf, store: Store, name: str) -> Path:
     """Where the adapter's report lies, as JSON; its page lies beside it. Raises AtlesError."""
-    path = home.adapter(name) / "report.json"
+    adapter = store.adapters.get(name)
+    path = shelf.report(adapter)
     if not path.exists():
-        raise AtlesError(f"{name} has no report: {store.adapters.get(name).reason}")
+        raise AtlesError(f"{name} has no report: {adapter.reason}")
     return path
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from atles.layout import Home
+from atles.pipeline.room import Room
 from atles.queue import Queue
+from atles.settings import Settings
 from atles.store import Store
 from atles.store.adapters import BASE
 
@@ -21,7 +23,7 @@ def owner(home: Home) -> dict[str, Any] | None:
     if not home.lock.exists():
         return None  # and trying the lock would make it, and the folders above it
     try:
-        lock = FileLock(home.lock, blocking=False)
+        lock = FileLock(home.lock, blocking=False, mode=0o600)
         lock.acquire()
     except Timeout:
         try:
@@ -34,10 +36,10 @@ def owner(home: Home) -> dict[str, Any] | None:
     return None
 
 
-def status(home: Home, store: Store, queue: Queue) -> dict[str, Any]:
+def status(home: Home, store: Store, queue: Queue, settings: Settings) -> dict[str, Any]:
     """The daemon, its queue, the active adapter and the totals, as one JSON object."""
     running = owner(home)
-    uptime = time.time() - running["started_at"] if running and running["started_at"] else 0.0
+    uptime = max(0.0, time.time() - running["started_at"]) if running and running["started_at"] else 0.0
     jobs = queue.open()
     _, active = store.adapters.active()
     return {
@@ -54,6 +56,7 @@ def status(home: Home, store: Store, queue: Queue) -> dict[str, Any]:
         "quarantine": sum(1 for _ in home.quarantine.glob("*.reason.txt")),
         "gateway": (running or {}).get("gateway"),
         "active_adapter": None if active == BASE else active,
+        "disk": Room(home, settings.disk).seen(),
         "progress": progress(home) if running else None,
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 from atles.insights.status import owner
 from atles.layout import Home
 from atles.pipeline import schedule
+from atles.pipeline.room import Room
 from atles.settings import Settings
 from atles.store import Store
 
@@ -21,6 +22,7 @@ def training(home: Home, store: Store, settings: Settings, *, queued: bool = Fal
         "heldout": store.examples.count_heldout(),
         "heldout_needed": settings.gate.min_heldout,
         "put_off": schedule.not_now(settings.train, today, schedule.load_per_core(), schedule.on_battery(), spent),
+        "no_room": Room(home, settings.disk).no_training(),
         "mixed": schedule.mixed(settings.train, store.sessions.users()),
         "minutes_today": spent,
         "queued": queued,

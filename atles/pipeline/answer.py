@@ -6,7 +6,7 @@ from atles.layout import Home
 from atles.pipeline.chosen import open_memory
 from atles.pipeline.finetune import model_spec
 from atles.pipeline.injected import with_memory
-from atles.pipeline.release import whole
+from atles.pipeline.shelf import open_shelf
 from atles.programs import Progress
 from atles.serving.local import LocalModel
 from atles.settings import Settings
@@ -18,7 +18,7 @@ class Answerer:
     """Answers with the base model or an adapter, with or without memory.
 
     `model` is `active`, `base` or an adapter's name; `model_name` says which it turned out to be.
-    Raises UnknownAdapter.
+    Raises UnknownAdapter; AtlesError where its weights cannot be had.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Answerer:
         spec = model_spec(settings.model, home)
         if adapter:
             spec["base"] = adapter.base  # an adapter works on the base that it was trained on, whatever is set now
-        self.adapter_folder = whole(home, adapter) if adapter else None
+        self.adapter_folder = open_shelf(home, settings).adapter(adapter) if adapter else None
         self._model = LocalModel(spec, self.adapter_folder, home.work, max_tokens or settings.model.max_tokens)
         self._memory = open_memory(home, store, settings) if memory else None
 

@@ -12,12 +12,13 @@ The rules, in the order in which a conversation meets them:
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from atles.layout import write_atomic
+from atles.layout import make_folder, write_atomic
 from atles.pipeline.standing import branch, standing
 from atles.records import Dataset, Example, Feedback, Message, Session, content_id
 
@@ -221,8 +222,10 @@ def snapshot(
         len(reworded),
     )
     manifest = path / "manifest.json"
-    if not manifest.exists():
-        path.mkdir(parents=True, exist_ok=True)
+    if manifest.exists():
+        os.utime(manifest)  # it is needed again: not too old for that
+    else:
+        make_folder(path)
         for name, examples in (("train", train), ("heldout", heldout), ("reworded", reworded)):
             _write_jsonl(
                 path / f"{name}.jsonl",

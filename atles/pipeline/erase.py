@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from sqlite3 import Row
 from typing import Any
 
-from atles.layout import Home
+from atles.errors import ArtifactError
 from atles.pipeline.forget import forget_memories, forget_messages, forget_session
 from atles.pipeline.jobs import forget_everywhere, made_again
+from atles.pipeline.shelf import Shelf
 from atles.queue import Queue
 from atles.records import Memory
 from atles.store import Store
+from atles.store.database import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +43,29 @@ def mark(
     )
 
 
-def erase(home: Home, store: Store, queue: Queue, marked: Marked) -> dict[str, Any]:
-    """Forget it everywhere, all or nothing, and say what that came to. Raises OSError where files cannot be changed."""
+def erase(shelf: Shelf, store: Store, queue: Queue, marked: Marked) -> dict[str, Any]:
+    """Forget it everywhere, all or nothing, and say what that came to. Raises OSError where files cannot be changed.
+
+    `not_deleted` says why what is shared could not be deleted yet, where that is so: the daemons try it again.
+    """
     with store.transaction():
         done = [forget_session(store, name) for name in marked.sessions]
         done.append(forget_messages(store, [row["rowid"] for row in marked.messages]))
         done.append(forget_memories(store, marked.memories))
         names = sorted({name for it in done for name in it.sessions})
-        retired = forget_everywhere(home, store, names)
+        retired = forget_everywhere(shelf.home, store, names)
         queue.put(*made_again(store, names, retired))
         _, active = store.adapters.active()
     store.database.settle()
-    return {
+    said = {
         "memories": sum(it.memories for it in done),
         "messages": sum(it.messages for it in done),
         "sessions": names,
         "retired": retired,
         "serves": active or None,
     }
+    try:
+        shelf.withdraw(store.adapters.list())  # not in the transaction: others would wait for the network
+    except ArtifactError as error:
+        return said | {"not_deleted": str(error)}
+    return said

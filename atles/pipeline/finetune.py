@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from filelock import FileLock
@@ -14,7 +13,7 @@ from atles import programs
 from atles.clock import compact, timestamp
 from atles.config import load_settings
 from atles.errors import AtlesError
-from atles.layout import Home, file_name
+from atles.layout import Home, file_name, make_folder, write_atomic
 from atles.pipeline.dataset import build_examples, write_session_files
 from atles.pipeline.injected import with_memory
 from atles.pipeline.practice import exercises
@@ -69,7 +68,7 @@ class ModelFineTuner:
         examples = build_examples(session) if examples is None else examples
         stem = f"training_{file_name(session.session_id)}"
         name = f"{stem}_{compact(at or timestamp())}.jsonl"
-        self.home.chat_data.mkdir(parents=True, exist_ok=True)
+        make_folder(self.home.chat_data)
         path = self.home.training_data / name
         write_session_files(session, examples, path, self.home.chat_data / name)
         # What the session held before it grew is in the new file, unless it was corrected since. The folders hold
@@ -86,7 +85,7 @@ class ModelFineTuner:
         *,
         name: str | None = None,
         on_progress: Progress = lambda event: None,
-        stop: Event | None = None,
+        stop: programs.Stop | None = None,
     ) -> TrainReport:
         """Train an adapter on a JSONL file in the seed's or the chat format; it is saved as `adapters/<name>`.
 
@@ -103,11 +102,11 @@ class ModelFineTuner:
         name = name or f"adapter-{content_id(self.model_name, recipe, examples)[:10]}"
         self.home.create()
         folder = self.home.work / f"train-{name}"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         # Named by content: a training of the same name on other examples is not the one that was interrupted.
         data = folder / f"examples-{content_id(examples)}.jsonl"
-        data.write_text("".join(json.dumps(example) + "\n" for example in examples), "utf-8")
-        with FileLock(self.home.work / "training.lock"):
+        write_atomic(data, "".join(json.dumps(example) + "\n" for example in examples))
+        with FileLock(self.home.work / "training.lock", mode=0o600):
             spec = {
                 **model_spec(self.settings.model, self.home),
                 **recipe,
@@ -137,15 +136,15 @@ class ModelFineTuner:
         )
 
     def _practice(
-        self, recipe: Mapping[str, Any], folder: Path, on_progress: Progress, stop: Event | None
+        self, recipe: Mapping[str, Any], folder: Path, on_progress: Progress, stop: programs.Stop | None
     ) -> dict[str, str]:
         """Where to begin: an adapter that has practised to answer from memory in the prompt, made once per base; and
         some of the exercises, so that it keeps that."""
         some = folder / "rehearse.jsonl"
-        some.write_text("".join(json.dumps(row) + "\n" for row in exercises(_REHEARSED)), "utf-8")
+        write_atomic(some, "".join(json.dumps(row) + "\n" for row in exercises(_REHEARSED)))
         return {"start": self._practised(recipe, on_progress, stop), "rehearse": str(some.resolve())}
 
-    def _practised(self, recipe: Mapping[str, Any], on_progress: Progress, stop: Event | None) -> str:
+    def _practised(self, recipe: Mapping[str, Any], on_progress: Progress, stop: programs.Stop | None) -> str:
         recipe = {**recipe, **_PRACTICE}
         anchors = prompts("anchors") if self.settings.train.anchors_per_step else None
         spec = {
@@ -159,10 +158,10 @@ class ModelFineTuner:
         folder = Path(spec["models_dir"]) / "practised" / name
         if not folder.exists():
             work = self.home.work / f"practice-{name}"
-            work.mkdir(parents=True, exist_ok=True)
-            (work / "exercises.jsonl").write_text(rows, "utf-8")
+            make_folder(work)
+            write_atomic(work / "exercises.jsonl", rows)
             spec |= {"examples": str((work / "exercises.jsonl").resolve()), "output_dir": str(folder)}
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(folder.parent)
 
             def practising(event: Mapping[str, Any]) -> None:
                 on_progress({**event, "phase": "practice"} if event.get("phase") == "train" else event)

@@ -1,29 +1,36 @@
 """The jobs that steps and commands put into the queue, and what every step works with."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
+from typing import Any
 
 from atles.layout import Home
 from atles.pipeline import rating, release, schedule
 from atles.pipeline.finetune import ModelFineTuner, Progress
 from atles.pipeline.forget import forget_files
+from atles.pipeline.lanes import EMBED, LEARN, PUBLISH, TRAIN
 from atles.pipeline.memory import MemoryProcessor
+from atles.pipeline.room import Room
+from atles.pipeline.shelf import Shelf, open_shelf
 from atles.pipeline.teacher import Teacher
 from atles.queue import NewJob, Queue
-from atles.records import Feedback, Step
+from atles.records import Feedback, Session, Step
 from atles.settings import Settings
 from atles.store import Store
 from atles.store.sessions import StoredSession
 
-LEARN, TRAIN = "learn", "train"  # lanes
-PUBLISH, EMBED = "publish", "embed"
 BURST_SECONDS = 2.0  # sessions that arrive together are trained together; a log waits this long to see
 
 
-def first_job(session_id: str, revision: int) -> NewJob:
-    """The job that begins a stored session's way through the pipeline."""
-    return session_job(Step.MEMORY, session_id, revision)
+def first_job(session: Session, revision: int) -> NewJob:
+    """The job that begins a stored session's way through the pipeline: those of one user one after the other."""
+    return replace(session_job(Step.MEMORY, session.session_id, revision), order=f"user {session.user}")
+
+
+def train_job(key: str, *, priority: int = 0, delay: float = 0.0, **payload: Any) -> NewJob:
+    """A training: one at a time, on however many machines."""
+    return NewJob(Step.TRAIN, key, TRAIN, payload, delay, order=TRAIN, priority=priority)
 
 
 def forget_everywhere(home: Home, store: Store, sessions: Sequence[str]) -> list[str]:
@@ -44,7 +51,7 @@ def made_again(store: Store, sessions: Iterable[str], retired: Sequence[str]) ->
     """The jobs after something of these sessions was forgotten: their data, and an adapter in the place of those that
     were retired for it."""
     jobs = [data_job(store.sessions.get(name)) for name in sessions]
-    return jobs + [NewJob(Step.TRAIN, "rebuild", TRAIN, {"rebuild": True}, BURST_SECONDS)] * bool(retired)
+    return jobs + [train_job("rebuild", delay=BURST_SECONDS, rebuild=True)] * bool(retired)
 
 
 def rate(store: Store, queue: Queue, session_id: str, position: int, feedback: Feedback, level: str) -> bool:
@@ -59,12 +66,12 @@ def rate(store: Store, queue: Queue, session_id: str, position: int, feedback: F
 
 def at_once() -> NewJob:
     """In the place of a training that was put off: one that is not, if there is enough to train on."""
-    return NewJob(Step.TRAIN, "at once", TRAIN, {"now": True})
+    return train_job("at once", priority=1, now=True)
 
 
 def train_now() -> NewJob:
     """A training that waits for nothing: neither for more examples nor for a better hour."""
-    return NewJob(Step.TRAIN, "now", TRAIN, {"now": True, "rebuild": True})
+    return train_job("now", priority=1, now=True, rebuild=True)
 
 
 def ask_to_train(store: Store, queue: Queue, settings: Settings) -> bool:
@@ -96,3 +103,11 @@ class Context:
     teacher: Teacher | None = None
     at_once: bool = False  # somebody waits: no training is put off
     put_off: str = ""  # why the next training waits; no log waits for that
+
+    @property
+    def shelf(self) -> Shelf:
+        return open_shelf(self.home, self.settings)
+
+    @property
+    def room(self) -> Room:
+        return Room(self.home, self.settings.disk)

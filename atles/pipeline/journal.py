@@ -5,10 +5,11 @@ The store is the truth; the files are its projection, so a crash between the two
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 from atles.clock import compact
-from atles.layout import Home, file_name, sync_folder, write_atomic
+from atles.layout import Home, file_name, make_folder, private, sync_folder, write_atomic
 from atles.pipeline import schedule
 from atles.records import Adapter, SessionLog, Split, Step
 from atles.settings import Settings
@@ -17,6 +18,7 @@ from atles.store.adapters import BASE
 from atles.store.sessions import StoredSession
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_WORTH_CUTTING = 0.1  # of the master log: to take out less, it is not written anew
 _TAIL_BYTES = 1 << 16  # of the master log, read at first; its lines are mostly far shorter
 
 
@@ -85,7 +87,7 @@ def _training(store: Store, settings: Settings, stored: StoredSession, adapter: 
 
 def publish(store: Store, home: Home, uptime_seconds: float) -> None:
     """Bring `session_log_*.json`, `master_log.jsonl` and `daemon_stats.json` up to date. Raises OSError."""
-    home.logs.mkdir(parents=True, exist_ok=True)
+    make_folder(home.logs)
     lines = []
     for seq, at, logged in store.logs.after(_last_published(home.master_log)):
         name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
@@ -93,7 +95,7 @@ def publish(store: Store, home: Home, uptime_seconds: float) -> None:
         lines.append(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
     if lines:
         sync_folder(home.logs)  # first: a line says that the session's own file is written
-        with open(home.master_log, "a", encoding="utf-8") as file:
+        with open(home.master_log, "a", encoding="utf-8", opener=private) as file:
             file.writelines(lines)
     publish_stats(store, home, uptime_seconds)
 
@@ -102,6 +104,42 @@ def publish_stats(store: Store, home: Home, uptime_seconds: float) -> None:
     """Write `daemon_stats.json`: the original's fields, counted from the tables."""
     stats = {**store.logs.totals(), "uptime_hours": round(uptime_seconds / 3600, 4)}
     write_atomic(home.stats, json.dumps(stats, indent=2))
+
+
+def old_length(master_log: Path, before: float) -> int:
+    """How many bytes at the master log's beginning are entries from before that Unix time. The last entry is never
+    among them: its number says what was published. 0 where they are too few to write the file anew for."""
+    old = length = 0
+    try:
+        with open(master_log, "rb") as file:
+            for line in file:
+                if _seq(line) is not None:
+                    old = length  # all before this one
+                    if _at(line) >= before:
+                        break
+                length += len(line)
+            return old if old >= file.seek(0, 2) * _WORTH_CUTTING else 0
+    except FileNotFoundError:
+        return 0
+
+
+def cut(master_log: Path, before: float) -> None:
+    """Take the entries from before that Unix time out of the master log. Raises OSError.
+
+    A daemon may append to it meanwhile: what it misses there it writes again.
+    """
+    if old := old_length(master_log, before):
+        with open(master_log, "rb") as file:
+            file.seek(old)
+            write_atomic(master_log, file.read())
+
+
+def _at(line: bytes) -> float:
+    """When an entry was logged, Unix time; the beginning of time where it does not say."""
+    try:
+        return datetime.fromisoformat(json.loads(line)["logged_at"]).timestamp()
+    except (ValueError, TypeError, KeyError):
+        return 0.0
 
 
 def _last_published(master_log: Path) -> int:

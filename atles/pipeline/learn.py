@@ -8,13 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from sqlite3 import Row
 
 from atles.clock import timestamp
 from atles.pipeline.aspects import aspects
 from atles.pipeline.reconcile import content, folded, kin, reconcile, sides
 from atles.records import Claim, Memory, MemoryType, content_id
 from atles.store import Store
+from atles.store.database import Row
 from atles.store.sessions import StoredSession
 
 _MOST_LIKE = 20  # memories that share words with a claim and are compared with it
@@ -97,11 +97,11 @@ def related(store: Store, user: int, claim: Claim) -> list[Memory]:
     # What it takes the place of, then the longest words; a number also as the beginning of a word ("144" in "144Hz").
     said = sorted(set(_WORD.findall(claim.text.lower())), key=lambda word: (not content(word), -len(word), word))
     words = list(dict.fromkeys([*_WORD.findall(claim.replaces.lower()), *said]))
-    match = " OR ".join(f'"{word}"{"*" if word.isdigit() else ""}' for word in words[:_WORDS_ASKED])
+    asked, numbers = ([it for it in words[:_WORDS_ASKED] if it.isdigit() is digits] for digits in (False, True))
     found = [
         *store.memories.in_slot(user, claim.slot),
         *store.memories.same_words(user, folded(claim.text)),
-        *(memory for _, memory in (store.memories.like(user, match, _MOST_LIKE) if match else ())),
+        *store.memories.like(user, asked, numbers, _MOST_LIKE),
     ]
     if concerned := sides(claim):
         found += [it for it in store.memories.newest(user, _MOST_RECENT) if concerned & aspects(it.text).keys()]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from atles.layout import Home
+from atles.layout import Home, private
 
 log = logging.getLogger("atles.progress")
 
@@ -30,7 +30,8 @@ class ProgressNote:
             self._filed = now
             # No fsync: it is worth nothing after a crash.
             temporary = self._path.with_suffix(".tmp")
-            temporary.write_text(json.dumps({**event, "at": time.time()}), "utf-8")
+            with open(temporary, "w", encoding="utf-8", opener=private) as file:
+                json.dump({**event, "at": time.time()}, file)
             temporary.replace(self._path)
         if now - self._logged >= _LOG_SECONDS and "steps" in event:
             self._logged = now

@@ -1,9 +1,10 @@
 """The pointer that says which adapter serves, and what moves it: the gate's verdict, and people."""
 
-import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -13,13 +14,17 @@ from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline.finetune import model_spec, prompts
 from atles.pipeline.scrub import secrets
-from atles.records import Adapter, AdapterState, Dataset, EvalReport, Score, Verdict
+from atles.pipeline.shelf import Shelf
+from atles.records import Adapter, AdapterState, Check, Dataset, EvalReport, Score, Verdict
 from atles.settings import Settings
 from atles.store import Store
 from atles.store.adapters import BASE
+from atles.store.artifacts import unfinished
 
 Progress = Callable[[Mapping[str, Any]], None]
 
+_TELLS = frozenset({"report.json", "report.html", "lineage.json"})
+_NO_WEIGHTS = "Its weights were deleted"
 _SECRET_PART = 6  # characters: less of it could be chance
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w{2,}")  # in the middle of a sentence
@@ -34,23 +39,24 @@ def evaluate(
     dataset: Dataset,
     *,
     store: Store,
-    home: Home,
+    shelf: Shelf,
     settings: Settings,
     on_progress: Progress = lambda event: None,
     stop: Event | None = None,
 ) -> tuple[EvalReport, dict[str, Any]]:
     """Ask the base, the active adapter and the candidate the same questions, in a subprocess.
 
-    Returns the scores and the program's full report (with every answer). Raises ProgramFailed.
+    Returns the scores and the program's full report (with every answer). Raises ProgramFailed; AtlesError where an
+    adapter or the dataset cannot be had.
     """
     _, active = store.adapters.active()
-    adapters = {"candidate": str(whole(home, candidate).resolve())}
+    adapters = {"candidate": str(shelf.adapter(candidate).resolve())}
     if active != BASE and (serves := store.adapters.get(active)).base == candidate.base:
-        adapters["active"] = str(whole(home, serves).resolve())
-    data = home.dataset(dataset.id)
+        adapters["active"] = str(shelf.adapter(serves).resolve())
+    data = shelf.dataset(dataset.id)
     reworded = data / "reworded.jsonl"
     spec = {
-        **model_spec(settings.model, home),
+        **model_spec(settings.model, shelf.home),
         "base": candidate.base,
         "adapters": adapters,
         "losses_only": ["active"],  # what it keeps was judged when it was a candidate
@@ -60,7 +66,7 @@ def evaluate(
         "leading": str(prompts("leading")),
         "max_tokens": settings.gate.max_tokens,
     }
-    folder = home.work / f"gate-{candidate.name}-{active or 'base'}"
+    folder = shelf.home.work / f"gate-{candidate.name}-{active or 'base'}"
     result = programs.run("evaluate", spec, folder, on_progress=on_progress, stop=stop)
     return scores((data / "train.jsonl").read_text("utf-8"), result), result
 
@@ -102,24 +108,30 @@ def leaks(told: str, base: Mapping[str, Any], model: Mapping[str, Any]) -> list[
     return found
 
 
-def settle(store: Store, candidate: Adapter, verdict: Verdict, version: int) -> None:
-    """Write the verdict down and, if it says so, let the candidate serve. In one transaction.
+def settle(store: Store, candidate: Adapter, verdict: Verdict, version: int) -> bool:
+    """Write the verdict down and, if it says so, let the candidate serve. In one transaction. False, and
+    nothing is changed, where it was retired while it was judged.
 
     `version` is the pointer's from before the evaluation. Raises PointerMoved if somebody moved it since: the
     candidate was then compared with what no longer serves.
     """
     with store.transaction():
+        if store.adapters.get(candidate.name).state is AdapterState.RETIRED:
+            return False
         store.adapters.judge(candidate.name, verdict)
         if verdict.promote:
             store.adapters.point(candidate.name, "promote", verdict.reason, version)
+    return True
 
 
 def promote(store: Store, name: str, reason: str = "promoted by hand") -> None:
     """Let an adapter serve. Raises UnknownAdapter; AtlesError for one that the gate has not judged or rejected."""
-    adapter = store.adapters.get(name)
-    if adapter.state is not AdapterState.PROMOTED:
-        raise AtlesError(f"{name} is {adapter.state}: {adapter.reason} Only an adapter that passed the gate can serve.")
     with store.transaction():
+        adapter = store.adapters.get(name)
+        if adapter.state is not AdapterState.PROMOTED:
+            raise AtlesError(
+                f"{name} is {adapter.state}: {adapter.reason} Only an adapter that passed the gate can serve."
+            )
         version, active = store.adapters.active()
         if active == name:
             raise AtlesError(f"{name} serves already")
@@ -135,24 +147,24 @@ def rollback(store: Store, reason: str = "rolled back by hand") -> tuple[str, st
         version, active = store.adapters.active()
         if active == BASE:
             raise AtlesError("there is nothing to roll back to: the base model serves")
-        before = _served(store)[-2]
+        before = served(store)[-2]
         store.adapters.point(before, "rollback", reason, version)
         return active, before
 
 
-def _served(store: Store) -> list[str]:
+def served(store: Store) -> list[str]:
     """What a rollback can go back through, the active adapter last: a promotion adds to it, a rollback takes away, and
     what was retired is no more."""
-    served = [BASE]
+    chain = [BASE]
     for move in reversed(store.adapters.releases()):
         if move["action"] == "promote":
-            served.append(move["adapter"])
+            chain.append(move["adapter"])
         elif move["action"] == "rollback":
-            del served[-1]
-            while served[-1] != move["adapter"]:  # over what was retired by then
-                del served[-1]
+            del chain[-1]
+            while chain[-1] != move["adapter"]:  # over what was retired by then
+                del chain[-1]
     retired = {it.name for it in store.adapters.list() if it.state is AdapterState.RETIRED}
-    return [name for name in served if name not in retired]
+    return [name for name in chain if name not in retired]
 
 
 def retire(store: Store, sessions: Iterable[str]) -> list[str]:
@@ -165,34 +177,59 @@ def retire(store: Store, sessions: Iterable[str]) -> list[str]:
             store.adapters.retire(name, "It saw what was forgotten since; its weights are deleted.")
         version, active = store.adapters.active()
         if active in retired:
-            (*_, before) = _served(store)
+            (*_, before) = served(store)
             store.adapters.point(before, "retire", f"{active} saw what was forgotten since", version)
     return retired
 
 
 def sweep(store: Store, home: Home) -> None:
-    """Delete what retired adapters left: weights, reports, and the files they were trained and judged with. Done again
-    it changes nothing, so what a crash leaves goes at the next start. Raises OSError."""
-    for adapter in store.adapters.list():
+    """Delete what retired adapters left in a home: weights, reports, and the files they were trained and judged with.
+    Done again it changes nothing, so what a crash leaves goes at the next start. Raises OSError."""
+    adapters = store.adapters.list()
+    in_use = {it.dataset_id for it in adapters if it.state is not AdapterState.RETIRED}
+    for adapter in adapters:
         if adapter.state is AdapterState.RETIRED:
             work = [it for it in home.work.glob("*") if adapter.name in it.name]
-            for folder in (home.adapter(adapter.name), home.dataset(adapter.dataset_id), *work):
-                if folder.exists():
+            data = [home.dataset(adapter.dataset_id)] if adapter.dataset_id not in in_use else []
+            made = [home.adapter(adapter.name), *data]
+            for folder in (*made, *map(unfinished, made), *work):
+                with suppress(FileNotFoundError):  # it went before, or goes at this moment
                     shutil.rmtree(folder)
 
 
-def whole(home: Home, adapter: Adapter) -> Path:
-    """The folder of an adapter, as its training left it. Raises AtlesError where its weights are gone or were changed
-    since: what was judged would not be what serves."""
-    folder = home.adapter(adapter.name)
-    expected = adapter.train.get("details", {}).get("sha256")
-    if expected:  # what was trained before this was written down cannot be compared
-        out = "`atles rollback` goes back to what served before, `atles train --now` makes another"
-        try:
-            with (folder / "adapter_model.safetensors").open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise AtlesError(f"the weights of adapter {adapter.name} cannot be read: {error}; {out}") from error
-        if found != expected:
-            raise AtlesError(f"the weights of adapter {adapter.name} in {folder} are not those that were judged; {out}")
-    return folder
+def tidy(store: Store, shelf: Shelf) -> None:
+    """Bring this home and the place that it shares in line with the store: what was retired goes, whichever machine did
+    that, and what others need is there. Raises OSError, ArtifactError."""
+    sweep(store, shelf.home)
+    adapters = store.adapters.list()
+    shelf.withdraw(adapters)
+    shelf.offer(adapters)
+
+
+def weights(home: Home, name: str) -> list[Path]:
+    """The files of an adapter that a model server needs: all but what tells of it. The weights themselves first."""
+    files = [it for it in home.adapter(name).glob("*") if it.name not in _TELLS]
+    return sorted(files, key=lambda it: (it.name != "adapter_model.safetensors", it.name))
+
+
+def drop_weights(home: Home, store: Store, adapter: Adapter, day: date) -> None:
+    """Delete the weights of an adapter that was rejected; its row, which then says so, its report and its lineage stay.
+    Raises OSError."""
+    if _NO_WEIGHTS not in adapter.reason:
+        verdict = adapter.verdict or {}
+        reason = f"{adapter.reason} {_NO_WEIGHTS} on {day} to make room."
+        checks = tuple(Check(**check) for check in verdict.get("checks", ()))
+        store.adapters.judge(adapter.name, Verdict(False, reason, verdict.get("numbers", {}), checks))
+    # One by one: without its first file it is no adapter any more, whatever else a crash leaves of it.
+    for path in weights(home, adapter.name):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def put_away(home: Home, store: Store, name: str, why: str) -> None:
+    """Delete an adapter that served earlier, unless it does again; its row stays and says `why`. Raises OSError."""
+    with store.transaction():
+        _, active = store.adapters.active()
+        if name == active:
+            return
+        store.adapters.retire(name, why)
+    sweep(store, home)

@@ -10,17 +10,8 @@ from atles.clock import timestamp
 from atles.errors import EndpointError
 from atles.pipeline import journal
 from atles.pipeline.dataset import build_examples
-from atles.pipeline.jobs import (
-    BURST_SECONDS,
-    EMBED,
-    LEARN,
-    PUBLISH,
-    TRAIN,
-    Context,
-    forget_everywhere,
-    made_again,
-    session_job,
-)
+from atles.pipeline.jobs import BURST_SECONDS, Context, forget_everywhere, made_again, session_job, train_job
+from atles.pipeline.lanes import EMBED, LEARN, PUBLISH, TRAIN
 from atles.pipeline.teach import lessons, second_person, taught, teachable
 from atles.pipeline.teacher import Teacher
 from atles.queue import Job, NewJob
@@ -50,6 +41,7 @@ class _SessionStep(ABC):
 
     def record(self, job: Job, result: Any, seconds: float) -> Sequence[NewJob]:
         stored = self.c.store.sessions.get(job.payload["session_id"])
+        self.c.store.sessions.lock(stored.user)
         if stored.revision != job.payload["revision"]:
             return ()  # it has grown meanwhile: the job of the newer revision does the work
         return self.apply(job, stored, result)
@@ -182,7 +174,7 @@ class DataStep(_SessionStep):
         train = self.c.settings.train
         if train.enabled and self.c.store.examples.count_new() >= train.min_new_examples:
             base = self.c.tuner.model_name
-            return logged, NewJob(Step.TRAIN, f"{Step.TRAIN}:{base}", TRAIN, delay=BURST_SECONDS)
+            return logged, train_job(f"{Step.TRAIN}:{base}", delay=BURST_SECONDS)
         return (logged,)
 
 
@@ -207,7 +199,7 @@ class LogStep(_SessionStep):
         # Only TRAIN and GATE are done in that lane.
         if self.c.put_off:
             return False
-        return self.c.queue.next_due(TRAIN) is not None and self.c.store.examples.unjudged(session_id) > 0
+        return self.c.queue.busy(TRAIN) and self.c.store.examples.unjudged(session_id) > 0
 
 
 class PublishStep:

@@ -8,7 +8,8 @@
 A step that fails for good is followed by the same steps as one that succeeds, so the log step always runs.
 """
 
-from atles.pipeline.jobs import EMBED, PUBLISH, Context
+from atles.pipeline.jobs import Context
+from atles.pipeline.lanes import EMBED, PUBLISH
 from atles.pipeline.session_steps import DataStep, EmbedStep, LogStep, MemoryStep, PublishStep
 from atles.pipeline.training_steps import GateStep, TrainStep
 from atles.pipeline.worker import StepRunner

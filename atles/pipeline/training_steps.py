@@ -2,18 +2,21 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 
 from atles.clock import timestamp
 from atles.pipeline import release, schedule
 from atles.pipeline.dataset import Limits, snapshot
 from atles.pipeline.gate import gate
-from atles.pipeline.jobs import TRAIN, Context, session_job
+from atles.pipeline.jobs import Context, session_job, train_job
+from atles.pipeline.lanes import TRAIN
 from atles.pipeline.report import write_reports
+from atles.pipeline.room import Room
 from atles.queue import Job, NewJob
-from atles.records import Adapter, AdapterState, Dataset, Example, Split, Step, TrainReport, Verdict, content_id
+from atles.records import Adapter, AdapterState, Dataset, Example, Split, Step, Verdict, content_id
 
 log = logging.getLogger("atles.pipeline")
 
@@ -26,7 +29,7 @@ class _Trained:
 
     dataset: Dataset
     train: list[Example]
-    report: TrainReport
+    candidate: Adapter
 
 
 class TrainStep:
@@ -37,7 +40,9 @@ class TrainStep:
 
     def work(self, job: Job) -> _Trained | None:
         store, tuner = self.c.store, self.c.tuner
-        self.c.put_off = "" if self.c.at_once or job.payload.get("now") else self._not_now()
+        self.c.put_off = self.c.room.no_training()
+        if not (self.c.put_off or self.c.at_once or job.payload.get("now")):
+            self.c.put_off = self._not_now()
         if self.c.put_off:
             return None
         if not self.c.settings.train.enabled and not job.payload.get("now"):
@@ -66,10 +71,18 @@ class TrainStep:
             len(dataset.train_sessions),
         )
         report = tuner.fine_tune_model(
-            Path(dataset.path) / "train.jsonl", name=name, on_progress=self.c.progress, stop=self.c.stop
+            Path(dataset.path) / "train.jsonl",
+            name=name,
+            on_progress=self.c.progress,
+            stop=_StopOrFull(self.c.stop, self.c.room),
         )
         log.info("trained %s: loss %.3f -> %.3f in %.0f s", name, report.loss_first, report.loss, report.time_taken)
-        return _Trained(dataset, train, report)
+        candidate = Adapter(
+            name, report.base, dataset.id, report.path, AdapterState.CANDIDATE, "not judged yet", timestamp(),
+            report.as_json(),
+        )  # fmt: skip
+        self.c.shelf.offer([candidate])  # before it is recorded: whoever sees the row can have it
+        return _Trained(dataset, train, candidate)
 
     def _not_now(self) -> str:
         today = datetime.now().astimezone()
@@ -79,28 +92,30 @@ class TrainStep:
     def record(self, job: Job, result: _Trained | None, seconds: float) -> Sequence[NewJob]:
         if self.c.put_off:
             log.info("training waits: %s", self.c.put_off)
-            again = NewJob(Step.TRAIN, job.key, TRAIN, job.payload, _LOOK_AGAIN_SECONDS)
+            again = train_job(job.key, delay=_LOOK_AGAIN_SECONDS, **job.payload)
             return (again, *_waiting_logs(self.c))
         if result is None:
             return _waiting_logs(self.c)
-        dataset, train, report = result.dataset, result.train, result.report
-        self.c.store.examples.add_dataset(dataset, [example.id for example in train])
-        self.c.store.adapters.add(
-            Adapter(
-                report.adapter,
-                report.base,
-                dataset.id,
-                report.path,
-                AdapterState.CANDIDATE,
-                "not judged yet",
-                timestamp(),
-                report.as_json(),
-            )
-        )
-        return (NewJob(Step.GATE, f"{Step.GATE}:{report.adapter}", TRAIN, {"adapter": report.adapter}),)
+        name = result.candidate.name
+        self.c.store.examples.add_dataset(result.dataset, [example.id for example in result.train])
+        self.c.store.adapters.add(result.candidate)
+        return (NewJob(Step.GATE, f"{Step.GATE}:{name}", TRAIN, {"adapter": name}, order=TRAIN, priority=1),)
 
     def failed(self, job: Job, error: str) -> Sequence[NewJob]:
         return _waiting_logs(self.c, failed=Step.TRAIN, error=error)
+
+
+class _StopOrFull:
+    """Set once the daemon stops, or the disk has no room for a training to go on."""
+
+    def __init__(self, stop: Event, room: Room) -> None:
+        self._stop, self._room, self._full = stop, room, ""
+
+    def is_set(self) -> bool:
+        if not self._full and (why := self._room.no_training(runs=True)):
+            self._full = why
+            log.warning("the training stops at its checkpoint: %s", why)
+        return bool(self._full) or self._stop.is_set()
 
 
 class GateStep:
@@ -109,33 +124,40 @@ class GateStep:
     def __init__(self, context: Context) -> None:
         self.c = context
 
-    def work(self, job: Job) -> tuple[Adapter, Verdict, int]:
+    def work(self, job: Job) -> tuple[Adapter, Verdict, int] | None:
         store = self.c.store
         version, _ = store.adapters.active()
         candidate = store.adapters.get(job.payload["adapter"])
+        if candidate.state is AdapterState.RETIRED:
+            return None
         dataset = store.examples.dataset(candidate.dataset_id)
         report, full = release.evaluate(
             candidate,
             dataset,
             store=store,
-            home=self.c.home,
+            shelf=self.c.shelf,
             settings=self.c.settings,
             on_progress=self.c.progress,
             stop=self.c.stop,
         )
         verdict = gate(report.base, report.active, report.candidate, self.c.settings.gate)
         write_reports(self.c.home, store, candidate, dataset, verdict, full)
+        self.c.shelf.offer([replace(candidate, verdict=verdict.as_json())])
         return candidate, verdict, version
 
-    def record(self, job: Job, result: tuple[Adapter, Verdict, int], seconds: float) -> Sequence[NewJob]:
-        candidate, verdict, version = result
-        release.settle(self.c.store, candidate, verdict, version)
+    def record(self, job: Job, result: tuple[Adapter, Verdict, int] | None, seconds: float) -> Sequence[NewJob]:
+        if result is None or not release.settle(self.c.store, *result):
+            log.info("%s is not judged any more: it saw what was forgotten since", job.payload["adapter"])
+            return _waiting_logs(self.c)
+        candidate, verdict, _ = result
         log.info("%s %s: %s", "promoted" if verdict.promote else "rejected", candidate.name, verdict.reason)
         return _waiting_logs(self.c, gate_seconds=seconds)
 
     def failed(self, job: Job, error: str) -> Sequence[NewJob]:
-        verdict = Verdict(False, f"It could not be judged: {error}", {})
-        self.c.store.adapters.judge(job.payload["adapter"], verdict)
+        candidate = self.c.store.adapters.get(job.payload["adapter"])
+        if candidate.state is AdapterState.CANDIDATE:  # not one that was retired meanwhile
+            verdict = Verdict(False, f"It could not be judged: {error}", {})
+            self.c.store.adapters.judge(candidate.name, verdict)
         return _waiting_logs(self.c, failed=Step.GATE, error=error)
 
 

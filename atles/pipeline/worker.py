@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from atles.errors import EndpointError, LeaseLost, ProgramFailed
@@ -24,7 +25,7 @@ class StepRunner(Protocol):
 
 class Worker:
     """A thread that claims a lane's jobs until told to stop. `wake` tells it when there may be new ones, and it tells
-    the other lanes."""
+    the other lanes. While `may_not_work` gives a reason it does none, and what failed meanwhile was no try."""
 
     def __init__(
         self,
@@ -36,13 +37,14 @@ class Worker:
         stop: threading.Event,
         wake: "WakeUp",
         poll_seconds: float = 5.0,
+        may_not_work: Callable[[], str] = lambda: "",
     ) -> None:
         self.lane = lane
         self.current: Job | None = None
         self._claimed: Job | None = None
         self._queue, self._store, self._steps = queue, store, steps
         self._settings, self._stop, self._poll_seconds = settings, stop, poll_seconds
-        self._wake = wake
+        self._wake, self._may_not_work = wake, may_not_work
         self._woken = wake.add(lane)
         self._thread = threading.Thread(target=self._loop, name=f"atles-{lane}", daemon=True)
 
@@ -57,6 +59,10 @@ class Worker:
     def _loop(self) -> None:
         while self._claimed or not self._stop.is_set():  # what is claimed is done
             try:
+                if self._may_not_work():
+                    self._let_go()
+                    self._stop.wait(self._poll_seconds)
+                    continue
                 if self.run_one():
                     continue
                 due = self._queue.next_due(self.lane)
@@ -68,6 +74,17 @@ class Worker:
             wait = self._poll_seconds if due is None else min(self._poll_seconds, max(0.0, due - time.time()))
             self._woken.wait(max(wait, 0.01))
             self._woken.clear()
+
+    def _let_go(self) -> None:
+        """Give back what is claimed; where even that cannot be written, at the next look."""
+        held = self._claimed
+        if held is None:
+            return
+        if self._stop.is_set():
+            self._claimed = None  # there is no next look; the next daemon takes it up
+        with suppress(LeaseLost):
+            self._queue.give_back(held)
+        self._claimed = None
 
     def run_one(self) -> bool:
         """Do the lane's next job, and claim the one after it; False if none is due."""
@@ -106,7 +123,11 @@ class Worker:
     def _handle(self, job: Job, step: StepRunner, error: Exception) -> None:
         if isinstance(error, (ProgramFailed, EndpointError)) and error.kind == "stopped":
             self._queue.give_back(job)
-            log.info("%s: stopped; it goes on at the next start", job.key)
+            log.info("%s: stopped; it goes on later", job.key)
+            return
+        if why := self._may_not_work():
+            self._queue.give_back(job)
+            log.warning("%s: tried again later, %s: %s", job.key, why, error)
             return
         text = f"{type(error).__name__}: {error}"
         # A failure nobody foresaw may pass, too: a full disk, a locked file.

@@ -4,8 +4,9 @@ The interface is at-least-once: a job that was claimed and not finished is claim
 exactly-once is that its rows and its `done` commit in one transaction of the same database.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, Protocol
 
 
@@ -18,6 +19,10 @@ class NewJob:
     lane: str
     payload: Mapping[str, Any] = field(default_factory=dict)
     delay: float = 0.0  # seconds before it can be claimed
+    # Where several work on a lane: of the jobs of one `order`, one at a time is worked on, in the order they were put;
+    # a higher priority goes before, and does not wait for those of a lower one that are not due yet.
+    order: str = ""
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Job:
 
 
 class Queue(Protocol):
-    """One machine: `queue.leases`. Several: Procrastinate on PostgreSQL fits the same calls."""
+    """One machine: `queue.leases`. Several: `queue.procrastinate`, on PostgreSQL."""
 
     def put(self, *jobs: NewJob) -> None:
         """Add jobs, in the caller's transaction if there is one."""
@@ -48,8 +53,8 @@ class Queue(Protocol):
         worker fell silent comes first. In the caller's transaction if there is one."""
         ...
 
-    def renew(self, job: Job) -> None:
-        """Extend the lease of a job that is being worked on."""
+    def renew(self, *jobs: Job) -> None:
+        """Extend the leases of the jobs that are being worked on; with none, say that this worker is there."""
         ...
 
     def done(self, job: Job) -> None:
@@ -69,7 +74,12 @@ class Queue(Protocol):
         ...
 
     def release_others(self) -> int:
-        """Return the leases of all other workers; for the one daemon of a home, when it starts. How many."""
+        """Return the leases of all other workers, where there can be none: for the one daemon of a home, when it
+        starts. How many."""
+        ...
+
+    def recover(self) -> int:
+        """Let jobs whose worker fell silent wait again. How many."""
         ...
 
     def revive(self, key: str | None = None) -> int:
@@ -85,5 +95,23 @@ class Queue(Protocol):
         ...
 
     def next_due(self, lane: str) -> float | None:
-        """Unix time at which the lane's next job can be claimed; None if nothing is left."""
+        """Unix time at which this worker can claim the lane's next job, as far as is known now; None if nothing is
+        left that it could do."""
+        ...
+
+    def clock_was_set(self, by: float, before: float) -> int:
+        """The clock of this machine was set by `by` seconds, and showed `before` (Unix seconds) the last time it was
+        right: let what waits be due when it was meant to be. How many. Where another clock counts, nothing changes."""
+        ...
+
+    def busy(self, lane: str) -> bool:
+        """Whether a job of the lane waits or is worked on, by whomever."""
+        ...
+
+    def listen(self, wake: Callable[[str], None], stop: Event) -> None:
+        """Call `wake` with the lane of every job that another process puts, from a thread of its own, until `stop`."""
+        ...
+
+    def leave(self) -> None:
+        """This worker claims no more; what it holds is free for others."""
         ...

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from atles.errors import AtlesError
+from atles.layout import Home
+from atles.settings import Settings
 from atles.store.adapters import Adapters
 from atles.store.database import Database
 from atles.store.examples import Examples
@@ -16,21 +19,44 @@ from atles.store.vectors import Vectors
 
 
 class Store:
-    """Everything that ATLES remembers about one home. Raises StoreError where it cannot be opened."""
+    """Everything that ATLES remembers, in a database; a path is a SQLite file. Raises StoreError where it cannot be
+    opened."""
 
-    def __init__(self, path: Path) -> None:
-        self.database = Database(path)
-        self.transaction = self.database.transaction
-        self.sessions = Sessions(self.database)
-        self.turns = Turns(self.database)
-        self.vectors = Vectors(self.database)
-        self.spending = Spending(self.database)
-        self.memories = Memories(self.database)
-        self.examples = Examples(self.database)
-        self.adapters = Adapters(self.database)
-        self.logs = Logs(self.database)
-        self.keys = Keys(self.database)
-        self.feedback = FeedbackGiven(self.database)
+    def __init__(self, database: Database | Path) -> None:
+        if isinstance(database, Path):
+            from atles.store.sqlite import SQLite
+
+            database = SQLite(database)
+        self.database = database
+        self.transaction = database.transaction
+        self.sessions = Sessions(database)
+        self.turns = Turns(database)
+        self.vectors = Vectors(database)
+        self.spending = Spending(database)
+        self.memories = Memories(database)
+        self.examples = Examples(database)
+        self.adapters = Adapters(database)
+        self.logs = Logs(database)
+        self.keys = Keys(database)
+        self.feedback = FeedbackGiven(database)
 
     def close(self) -> None:
         self.database.close()
+
+
+def existing_store(home: Home, settings: Settings) -> Store:
+    """The same, of a home that exists: looking at one never makes one. Raises AtlesError."""
+    if not settings.store.url and not home.database.exists():
+        raise AtlesError(
+            f"there is no ATLES home at {home.root}; choose another with --home, or make this one with `atles start`"
+        )
+    return open_store(home, settings)
+
+
+def open_store(home: Home, settings: Settings) -> Store:
+    """The store that the settings name: PostgreSQL, or the home's SQLite file. Raises StoreError."""
+    if not settings.store.url:
+        return Store(home.database)
+    from atles.store.postgresql import PostgreSQL  # its driver takes megabytes
+
+    return Store(PostgreSQL(settings.store.url, settings.store.schema))

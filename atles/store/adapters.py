@@ -1,14 +1,13 @@
 """Adapters, and the one pointer that says which of them serves."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from atles.clock import timestamp
 from atles.errors import PointerMoved, UnknownAdapter
 from atles.records import Adapter, AdapterState, Verdict, canonical_json
-from atles.store.database import Database
+from atles.store.database import Database, Row
 
 BASE = ""  # in the pointer: no adapter, the base model serves
 
@@ -84,7 +83,7 @@ class Adapters:
         return [dict(row) for row in self._db.rows("adapters.releases")]
 
 
-def _adapter(row: sqlite3.Row) -> Adapter:
+def _adapter(row: Row) -> Adapter:
     return Adapter(
         row["name"],
         row["base"],

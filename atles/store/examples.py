@@ -1,13 +1,12 @@
 """What is learned from: examples, and the datasets that trainings took of them."""
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from atles.clock import timestamp
 from atles.records import Dataset, Example, Split, canonical_json
-from atles.store.database import Database
+from atles.store.database import Database, Row
 
 
 class Examples:
@@ -119,7 +118,7 @@ class Examples:
         return [dict(row) for row in self._db.rows("examples.lineage", dataset_id=dataset_id)]
 
 
-def _example(row: sqlite3.Row) -> Example:
+def _example(row: Row) -> Example:
     return Example(
         row["session_id"],
         row["message_id"],

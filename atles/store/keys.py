@@ -3,13 +3,12 @@
 import hashlib
 import hmac
 import secrets
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atles.clock import timestamp
-from atles.errors import AtlesError
-from atles.store.database import Database
+from atles.errors import AtlesError, Duplicate
+from atles.store.database import Database, Row
 
 PREFIX = "atles_"
 
@@ -36,7 +35,7 @@ class Keys:
         text = f"{PREFIX}{id}_{secret}"
         try:
             self._db.run("keys.add", id=id, name=name, hash=_hash(text), user=user, admin=int(admin), at=key.created_at)
-        except sqlite3.IntegrityError as error:
+        except Duplicate as error:
             raise AtlesError(f"there is a key named {name!r} already; remove it first, or choose another") from error
         return key, text
 
@@ -64,5 +63,5 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _key(row: sqlite3.Row) -> ApiKey:
+def _key(row: Row) -> ApiKey:
     return ApiKey(row["id"], row["name"], row["user"], bool(row["admin"]), row["created_at"])

@@ -48,6 +48,7 @@ class Logs:
         """Record a session's log entry. A second one for a revision (a dead step was retried) takes the first's place,
         with a number of its own, so that the files learn of it."""
         with self._db.transaction():
+            self._db.lock("session logs")  # who reads what came after a number must not miss one that is committed late
             self._db.run("logs.remove", session_id=entry.session_id, revision=entry.revision)
             self._db.run(
                 "logs.add",

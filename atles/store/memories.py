@@ -2,14 +2,13 @@
 `pipeline.reconcile`."""
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from atles.clock import timestamp
 from atles.errors import AtlesError
 from atles.records import Memory, MemoryType, canonical_json
-from atles.store.database import Database
+from atles.store.database import Database, Row
 from atles.store.sessions import rowids
 
 
@@ -21,6 +20,7 @@ class Memories:
 
     def add(self, memory: Memory, user: int, folded: str, sources: Iterable[int] = (), how: str = "") -> None:
         """Store a memory; `sources` are the rowids of the messages that said it. `how` it ended, where it has."""
+        self._db.lock(f"user {user}")
         first, last = rowids(user)
         found = self._db.row("memories.last", first=first, last=last)
         number = (found["number"] if found and found["number"] else first) + 1
@@ -45,7 +45,7 @@ class Memories:
             extractor=memory.extractor,
             created_at=memory.created_at,
         )
-        self._db.run("memories.index", id=memory.id)
+        self._db.run("memories.index", id=memory.id, words=self._db.searchable(memory.text))
         self.add_sources(memory.id, sources)
 
     def add_sources(self, memory_id: str, messages: Iterable[int]) -> None:
@@ -85,7 +85,7 @@ class Memories:
         with self._db.transaction():
             self._db.run("memories.unindex", id=memory_id)
             self._db.run("memories.edit", id=memory_id, text=text, folded=folded)
-            self._db.run("memories.index", id=memory_id)
+            self._db.run("memories.index", id=memory_id, words=self._db.searchable(text))
 
     def pin(self, memory_id: str, pinned: bool) -> None:
         self._db.run("memories.pin", id=memory_id, pinned=int(pinned))
@@ -112,7 +112,7 @@ class Memories:
         """A user's memories, newest first; with `ended` also those that hold no more. `sources` are left out."""
         return [_memory(row) for row in self._db.rows("memories.list", user=user, type=kind, all=int(ended))]
 
-    def sources(self, memory: Memory) -> Sequence[sqlite3.Row]:
+    def sources(self, memory: Memory) -> Sequence[Row]:
         """Session id, message id, rowid and position of each message that said it, oldest first."""
         row = self._db.row("memories.get", id=memory.id)
         return self._db.rows("memories.sources", memory=row["number"]) if row else []
@@ -134,11 +134,14 @@ class Memories:
     def in_slot(self, user: int, slot: str) -> Sequence[Memory]:
         return [_memory(row) for row in self._db.rows("memories.in_slot", user=user, slot=slot)] if slot else []
 
-    def like(self, user: int, match: str, limit: int) -> Sequence[tuple[float, Memory]]:
-        """Memories for an FTS5 expression, with their BM25 score, best first."""
+    def like(self, user: int, words: Sequence[str], beginnings: Sequence[str], limit: int) -> Sequence[Memory]:
+        """Memories that hold one of the words, or a word that begins so; those that hold more of them first."""
+        if not words and not beginnings:
+            return []
         first, last = rowids(user)
+        match = self._db.any_of(words, beginnings)
         rows = self._db.rows("memories.like", match=match, first=first, last=last, limit=limit)
-        return [(row["score"], _memory(row)) for row in rows]
+        return [_memory(row) for row in rows]
 
     def newest(self, user: int, limit: int, at: str | None = None) -> Sequence[Memory]:
         """The facts and corrections that hold, or held at a time, the last learned first."""
@@ -153,7 +156,7 @@ class Memories:
         """Ids of what was neither said nor used since; never what was pinned or written by hand."""
         return [row["id"] for row in self._db.rows("memories.fading", before=before)]
 
-    def _with_sources(self, row: sqlite3.Row) -> Memory:
+    def _with_sources(self, row: Row) -> Memory:
         sources = self._db.rows("memories.sources", memory=row["number"])
         return _memory(row, tuple((it["session_id"], it["id"]) for it in sources))
 
@@ -240,15 +243,15 @@ class Memories:
         return row["n"] if row else 0
 
 
-def _memory(row: sqlite3.Row, sources: tuple[tuple[str, str], ...] = ()) -> Memory:
+def _memory(row: Row, sources: tuple[tuple[str, str], ...] = ()) -> Memory:
     return Memory(
         row["id"], MemoryType(row["type"]), row["text"], row["said_by"], row["confidence"], row["slot"],
         row["value"], row["valid_from"], row["valid_to"], row["replaced_by"], row["ended_how"],
-        row["said"] if "said" in row.keys() else len(sources),  # noqa: SIM118  # sqlite3.Row is no mapping
+        row["said"] if "said" in row.keys() else len(sources),  # noqa: SIM118  # Row is no mapping
         bool(row["pinned"]), bool(row["edited"]), row["extractor"], row["created_at"], row["last_used_at"],
         row["uses"], sources,
     )  # fmt: skip
 
 
-def _session(row: sqlite3.Row) -> dict[str, Any]:
+def _session(row: Row) -> dict[str, Any]:
     return {**dict(row), **{key: json.loads(row[key]) for key in ("topics", "preferences", "data")}}

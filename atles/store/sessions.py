@@ -1,7 +1,6 @@
 """Sessions as they came, scrubbed, and how far each has grown."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,7 @@ from typing import Any
 from atles.clock import now, timestamp
 from atles.errors import AtlesError, SessionConflict
 from atles.records import Arrival, Message, Session, Split, canonical_json
-from atles.store.database import Database
+from atles.store.database import Database, Row
 
 # Of every n sessions the third is held out: early enough for a first judgement, never the very first.
 _HELDOUT_AT = 3
@@ -47,8 +46,9 @@ class Sessions:
         when the messages differ from the stored ones.
         """
         with self._db.transaction():
+            self._db.lock(f"session {session.session_id}")
             stored = self._db.row("sessions.get", session_id=session.session_id)
-            revision, known = 1, []
+            revision, known, number = 1, [], 0
             if stored:
                 known = [row["id"] for row in self._db.rows("sessions.message_ids", session=stored["number"])]
                 ids = [message.id for message in session.messages]
@@ -64,13 +64,15 @@ class Sessions:
                 revision = stored["revision"] + 1
                 split, user = Split(stored["split"]), stored["user"]
             else:
-                number = self._count() + 1
+                number = self._next_number()
                 split = Split.HELDOUT if number % heldout_every == _HELDOUT_AT % heldout_every else Split.TRAIN
                 user = self.user_to_write(session.user)
+            self.lock(user)
             received_at = timestamp()
             (row,) = self._db.rows(
                 "sessions.put",
                 session_id=session.session_id,
+                number=number,
                 user=user,
                 revision=revision,
                 split=split,
@@ -113,7 +115,7 @@ class Sessions:
         self._db.run_many("sessions.forget_message", [{"rowid": rowid, "at": at} for rowid in messages])
         return [row["session_id"] for row in self._db.rows("sessions.of_messages", rowids=json.dumps(messages))]
 
-    def answers_to(self, messages: Sequence[int]) -> Sequence[sqlite3.Row]:
+    def answers_to(self, messages: Sequence[int]) -> Sequence[Row]:
         """The assistant's messages right after these of the user's (rowids)."""
         return self._db.rows("sessions.answers_to", rowids=json.dumps(messages))
 
@@ -135,7 +137,7 @@ class Sessions:
             raise AtlesError(f"there is no session {session_id!r}; `atles sessions` lists them")
         return row["number"]
 
-    def message(self, message_id: str) -> sqlite3.Row:
+    def message(self, message_id: str) -> Row:
         """A message's row, by its id or the beginning of it. Raises AtlesError."""
         found = self._db.rows("sessions.message", id=message_id, behind=f"{message_id}g")
         if not found:
@@ -144,7 +146,7 @@ class Sessions:
             raise AtlesError(f"{message_id!r} is the beginning of several messages' ids; give more of it")
         return found[0]
 
-    def message_rows(self, number: int) -> Sequence[sqlite3.Row]:
+    def message_rows(self, number: int) -> Sequence[Row]:
         """The rows of a session's messages, in order."""
         return self._db.rows("sessions.messages", session=number)
 
@@ -199,9 +201,13 @@ class Sessions:
     def waiting_for_training(self) -> Sequence[str]:
         return [row["session_id"] for row in self._db.rows("sessions.waiting_for_training")]
 
-    def _count(self) -> int:
-        row = self._db.row("sessions.count")
-        return row["n"] if row else 0
+    def lock(self, user: int) -> None:
+        """Until the transaction ends, nobody else changes what is stored of this user."""
+        self._db.lock(f"user {user}")
+
+    def _next_number(self) -> int:
+        (row,) = self._db.rows("sessions.next_number")
+        return row["n"]
 
 
 def columns(message: Message, otherwise: str) -> dict[str, Any]:
@@ -243,7 +249,7 @@ def moment(text: str | None) -> str | None:
     return at.isoformat(timespec="seconds") if at <= now() + _SKEW else None
 
 
-def _message(row: sqlite3.Row) -> Message:
+def _message(row: Row) -> Message:
     raw = json.loads(row["raw"]) if row["raw"] is not None else {}
     if "role" not in raw:
         raw |= _plain(row["role"], row["name"], row["text"], row["timestamp"] if row["timed"] else None)

@@ -7,12 +7,11 @@ several times cheaper than `bm25()` over an OR of the words (which walks every l
 
 import json
 import re
-import sqlite3
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from atles.store.database import Database
+from atles.store.database import Database, Row
 
 _USER_BITS = 40  # a message's rowid is user << 40 | running number
 # Han, kana and Hangul, which are written without spaces or with endings glued on: each sign is indexed as a word.
@@ -42,7 +41,9 @@ class Turns:
 
     def index(self, session: int) -> int:
         """Make the words of a session's messages searchable, those that are not yet; how many were added."""
-        return self._db.run_many("turns.add", [_indexed(row) for row in self._db.rows("turns.new", session=session)])
+        return self._db.run_many(
+            "turns.add", [self._indexed(row) for row in self._db.rows("turns.new", session=session)]
+        )
 
     def remove(self, session: int) -> int:
         """Take a session's messages out. Call it while they are still stored unchanged: FTS5 needs the old words."""
@@ -52,8 +53,18 @@ class Turns:
         """Take single messages out, under the same condition."""
         return self._remove(self._db.rows("turns.of_rowids", rowids=json.dumps(list(rowids))))
 
-    def _remove(self, rows: Sequence[sqlite3.Row]) -> int:
-        return self._db.run_many("turns.remove", [_indexed(row) for row in rows])
+    def _remove(self, rows: Sequence[Row]) -> int:
+        return self._db.run_many("turns.remove", [self._indexed(row) for row in rows])
+
+    def _indexed(self, row: Row) -> dict[str, int | str]:
+        """What the index holds of a message; the same from the same row, or it could not be taken out again."""
+        text = _apart(f"{row['name']}: {row['text']}" if row["name"] else row["text"])
+        stamp = row["timestamp"]
+        if re.match(r"\d{4}-\d\d-\d\d", stamp):
+            year, month, day = int(stamp[:4]), int(stamp[5:7]), int(stamp[8:10])
+            dates = (said(year, month, day), said(year, month, None), said(None, month, day), said(None, month, None))
+            text = f"{text} {' '.join(dates)}"
+        return {"rowid": row["rowid"], "text": self._db.searchable(text)}
 
     def wipe(self) -> None:
         """Rewrite the index without what was removed, whose words stay in its old segments until then."""
@@ -67,23 +78,26 @@ class Turns:
 
     def with_word(self, word: str, first: int, last: int) -> list[int]:
         """Which messages from `first` to `last` hold a form of the word: their rowids less `first`, ascending."""
-        row = self._db.row("turns.with_word", word=_phrase(word), first=first, last=last)
+        row = self._db.row("turns.with_word", word=self._any([word]), first=first, last=last)
         return json.loads(row["found"]) if row else []
 
     def with_start(self, start: str, first: int, last: int) -> list[int]:
         """The same for messages with a word that begins so."""
-        row = self._db.row("turns.with_word", word=f"{_phrase(start)} *", first=first, last=last)
+        row = self._db.row("turns.with_word", word=self._db.any_of([], [_apart(start)]), first=first, last=last)
         return json.loads(row["found"]) if row else []
 
     def with_any(self, words: Sequence[str], first: int, last: int) -> list[int]:
         """The same for messages that hold one of the words."""
-        row = self._db.row("turns.with_word", word=" OR ".join(map(_phrase, words)), first=first, last=last)
+        row = self._db.row("turns.with_word", word=self._any(words), first=first, last=last)
         return json.loads(row["found"]) if row else []
 
     def how_many(self, words: Sequence[str], first: int, last: int) -> int:
         """In how many of these messages one of the words is."""
-        row = self._db.row("turns.how_many", word=" OR ".join(map(_phrase, words)), first=first, last=last)
+        row = self._db.row("turns.how_many", word=self._any(words), first=first, last=last)
         return row["n"] if row else 0
+
+    def _any(self, words: Iterable[str]) -> str:
+        return self._db.any_of(map(_apart, words))
 
     def get(self, rowids: Iterable[int], at: str | None = None) -> list[Turn]:
         """The messages that exist, less rejected answers and what was said after `at` (UTC, to the second)."""
@@ -106,21 +120,5 @@ def said(year: int | None, month: int, day: int | None) -> str:
     return f"said{year or ''}{month:02}{day or 0:02}"
 
 
-def _phrase(word: str) -> str:
-    """As an FTS5 expression. Whatever is in it, none of it is read as syntax."""
-    return '"' + _apart(word).replace('"', " ").replace("\0", " ") + '"'
-
-
 def _apart(text: str) -> str:
     return text if text.isascii() else _SIGN.sub(r" \g<0> ", text)
-
-
-def _indexed(row: sqlite3.Row) -> dict[str, int | str]:
-    """What the index holds of a message; the same from the same row, or it could not be taken out again."""
-    text = _apart(f"{row['name']}: {row['text']}" if row["name"] else row["text"])
-    stamp = row["timestamp"]
-    if re.match(r"\d{4}-\d\d-\d\d", stamp):
-        year, month, day = int(stamp[:4]), int(stamp[5:7]), int(stamp[8:10])
-        dates = (said(year, month, day), said(year, month, None), said(None, month, day), said(None, month, None))
-        text = f"{text} {' '.join(dates)}"
-    return {"rowid": row["rowid"], "text": text}

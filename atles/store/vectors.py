@@ -28,5 +28,5 @@ class Vectors:
         return {row["rowid"]: row["vector"] for row in self._db.rows("vectors.of", rowids=json.dumps(list(rowids)))}
 
     def count(self) -> int:
-        (number,) = self._db.rows("vectors.count")[0]
-        return number
+        row = self._db.row("vectors.count")
+        return row["n"] if row else 0

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,15 @@ from typing import Any
 import pytest
 
 from atles.capture.inbox import Inbox
+from atles.errors import StoreError
 from atles.layout import Home
+from atles.pipeline.lanes import open_queue
 from atles.pipeline.scrub import scrub_session
-from atles.queue import NewJob
-from atles.queue.leases import LeaseQueue
-from atles.records import Arrival
+from atles.queue import NewJob, Queue
+from atles.records import Arrival, Session
+from atles.settings import Settings
 from atles.store import Store
+from atles.store.sqlite import SQLite
 from tests.samples import chat, document, drop
 
 SETTLE_SECONDS = 10.0
@@ -39,16 +41,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def queue(store: Store) -> LeaseQueue:
-    return LeaseQueue(store.database, "me")
+def queue(store: Store) -> Queue:
+    return open_queue(store, Settings())
 
 
 @pytest.fixture
-def make(home: Home, store: Store, queue: LeaseQueue, clock: Clock) -> Callable[[], Inbox]:
+def make(home: Home, store: Store, queue: Queue, clock: Clock) -> Callable[[], Inbox]:
     """Makes an inbox, as a new daemon would."""
 
-    def first_job(session_id: str, revision: int) -> NewJob:
-        return NewJob("memory", f"memory:{session_id}#{revision}", "learn")
+    def first_job(session: Session, revision: int) -> NewJob:
+        return NewJob("memory", f"memory:{session.session_id}#{revision}", "learn")
 
     return lambda: Inbox(
         home, store, queue, first_job, heldout_every=5, settle_seconds=SETTLE_SECONDS,
@@ -71,7 +73,7 @@ def write(home: Home, data: bytes, name: str = "completed_bad.json") -> Path:
     return path
 
 
-def test_a_session_is_stored_queued_and_moved(inbox: Inbox, home: Home, store: Store, queue: LeaseQueue) -> None:
+def test_a_session_is_stored_queued_and_moved(inbox: Inbox, home: Home, store: Store, queue: Queue) -> None:
     path = drop(home, chat(1))
     assert inbox.waiting()
     assert inbox.take(path) is Arrival.NEW
@@ -82,7 +84,7 @@ def test_a_session_is_stored_queued_and_moved(inbox: Inbox, home: Home, store: S
     assert inbox.take(path) is None, "an event that comes late"
 
 
-def test_the_same_again_is_moved_beside_the_first_and_not_queued(inbox: Inbox, home: Home, queue: LeaseQueue) -> None:
+def test_the_same_again_is_moved_beside_the_first_and_not_queued(inbox: Inbox, home: Home, queue: Queue) -> None:
     inbox.take(drop(home, chat(1)))
     assert inbox.take(drop(home, chat(1))) is Arrival.SAME
     assert len(queue.open()) == 1
@@ -90,7 +92,7 @@ def test_the_same_again_is_moved_beside_the_first_and_not_queued(inbox: Inbox, h
 
 
 def test_a_crash_between_commit_and_move_teaches_nothing_twice(
-    make: Callable[[], Inbox], home: Home, store: Store, queue: LeaseQueue, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], Inbox], home: Home, store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = drop(home, chat(1))
 
@@ -132,7 +134,7 @@ def test_a_crash_between_commit_and_move_teaches_nothing_twice(
     ids=lambda value: ascii(value)[:24],
 )
 def test_what_is_no_session_is_set_aside_with_the_reason(
-    inbox: Inbox, home: Home, store: Store, queue: LeaseQueue, data: bytes, words: str
+    inbox: Inbox, home: Home, store: Store, queue: Queue, data: bytes, words: str
 ) -> None:
     good = drop(home, chat(1))
     assert inbox.take(write(home, data)) is None
@@ -249,7 +251,7 @@ def block(folder: Path) -> None:
 
 
 def test_a_file_that_cannot_be_moved_is_learned_once_and_moved_later(
-    inbox: Inbox, make: Callable[[], Inbox], home: Home, queue: LeaseQueue, caplog: pytest.LogCaptureFixture
+    inbox: Inbox, make: Callable[[], Inbox], home: Home, queue: Queue, caplog: pytest.LogCaptureFixture
 ) -> None:
     block(home.processed)
     path = drop(home, chat(1))
@@ -285,11 +287,13 @@ def test_a_bad_file_that_cannot_be_set_aside_never_counts_as_learned(inbox: Inbo
     assert names(home.quarantine) == ["completed_bad.json", "completed_bad.json.reason.txt"]
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_on_a_full_disk_the_file_stays_and_is_learned_later(inbox: Inbox, home: Home, store: Store) -> None:
+    assert isinstance(store.database, SQLite)
     connection = store.database._connection
     connection.execute(f"pragma max_page_count = {connection.execute('pragma page_count').fetchone()[0]}")
     path = drop(home, document("big", "u: " + "words and words " * 20_000))
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(StoreError, match="full"):
         inbox.take(path)
     assert path.exists() and inbox.waiting() and store.sessions.list() == []
     connection.execute("pragma max_page_count = 1000000")

@@ -1,6 +1,7 @@
 """`export`: what is written for which program, and what is never overwritten."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +166,17 @@ def test_a_base_without_a_gguf_file_is_explained(name: str, call: Call, monkeypa
     assert Path(f"{name}-ollama/base.gguf").read_bytes() == b"mine"
     assert Path("mine.gguf").samefile(f"{name}-ollama/base.gguf")
     assert json.loads(call("export", name, "--json").stdout)["format"] == "peft"
+
+
+@pytest.mark.parametrize("form", ["peft", "gguf", "merged", "ollama"])
+def test_what_is_exported_has_the_rights_of_the_users_other_files(name: str, told: Told, form: str, tmp_path: Path) -> None:
+    (tmp_path / "base.gguf").chmod(0o600)
+    before = os.umask(0o027)
+    try:
+        target = Path(told("export", name, "--format", form)["path"])
+    finally:
+        os.umask(before)
+    for path in (target, *target.rglob("*")):
+        if path.name != "base.gguf":
+            assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640), path
+    assert (tmp_path / "base.gguf").stat().st_mode & 0o777 == 0o600, "it is the base's own file, too"

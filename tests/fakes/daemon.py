@@ -54,7 +54,8 @@ def pausing(all_steps: Any, control: Path) -> Any:
 
 
 def main() -> None:
-    home, control, overrides = Home(sys.argv[1]), Path(sys.argv[2]), ["train.max_load=0", *sys.argv[3:]]
+    home, control = Home(sys.argv[1]), Path(sys.argv[2])
+    overrides = ["train.max_load=0", "disk.train_mb=0", "disk.learn_mb=0", *sys.argv[3:]]
     programs.command = FakePrograms(control).command
     if (control / "pause.json").exists() and not (control / "paused").exists():
         steps.all_steps = pausing(steps.all_steps, control)

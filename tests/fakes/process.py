@@ -36,6 +36,7 @@ class DaemonProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.fakes.daemon", str(home.root), str(fake.control), *overrides],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            umask=0,  # what it writes is private by its own doing
         )  # fmt: skip
         assert self.process.stdout
         self.started = self.process.stdout.readline() == "started\n"

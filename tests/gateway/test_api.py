@@ -8,7 +8,7 @@ import pytest
 
 from atles.cli.app import SECTIONS
 from atles.gateway.api import ROUTES
-from atles.pipeline.jobs import LEARN, TRAIN
+from atles.pipeline.lanes import LEARN, TRAIN
 from atles.queue import NewJob
 from atles.records import AdapterState, Verdict
 from tests.gateway.api_fixtures import (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from atles.pipeline.jobs import LEARN
+from atles.pipeline.lanes import LEARN
 from tests.gateway.api_fixtures import (
     ANN,
     Client,

@@ -10,15 +10,15 @@ import pytest
 
 from atles.capture.inbox import Inbox
 from atles.layout import Home
-from atles.pipeline import jobs, steps
+from atles.pipeline import jobs, lanes, steps
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.worker import WakeUp, Worker
-from atles.queue.leases import LeaseQueue
 from atles.records import Arrival
-from atles.settings import GateSettings, QueueSettings, Settings
-from atles.store import Store
+from atles.settings import GateSettings, QueueSettings, Settings, StoreSettings
+from atles.store import open_store
 from tests.fakes import FakePrograms
+from tests.passing import Clock, queue_of
 from tests.samples import drop
 
 SETTINGS = Settings(
@@ -33,15 +33,16 @@ class Pipeline:
 
     def __init__(self, home: Home, fake: FakePrograms, settings: Settings = SETTINGS) -> None:
         self.home, self.fake, self.settings = home, fake, settings
-        self.now = time.time()
+        self.clock: Clock
         self.stop = threading.Event()
         self.open()
 
     def open(self) -> None:
         """Begin, or begin again as a new process would."""
         home, settings = self.home, self.settings
-        self.store = Store(home.database)
-        self.queue = LeaseQueue(self.store.database, f"worker-{time.monotonic_ns()}", 60.0, lambda: self.now)
+        self.store = open_store(home, settings)
+        self.clock = Clock(self.store, getattr(self, "clock", None))
+        self.queue = queue_of(self.store, f"worker-{time.monotonic_ns()}", lambda: self.clock())
         self.queue.release_others()
         self.memory = MemoryProcessor(store=self.store, settings=settings)
         self.tuner = ModelFineTuner(home=home, settings=settings)
@@ -52,12 +53,12 @@ class Pipeline:
         self.steps = steps.all_steps(self.context)
         self.workers = [
             Worker(lane, self.queue, self.store, self.steps, settings.queue, self.stop, WakeUp())
-            for lane in (jobs.LEARN, jobs.TRAIN)
+            for lane in (lanes.LEARN, lanes.TRAIN)
         ]
         self.inbox = Inbox(
             home, self.store, self.queue, jobs.first_job,
             heldout_every=settings.train.heldout_every, settle_seconds=10, scrub=self.memory.prepare,
-            clock=lambda: self.now,
+            clock=lambda: self.clock(),
         )  # fmt: skip
 
     def arrive(self, *sessions: dict[str, Any]) -> list[Arrival | None]:
@@ -65,8 +66,8 @@ class Pipeline:
 
     def work_off(self) -> None:
         """Do all that is to do, waiting included."""
-        while dues := [due for lane in (jobs.LEARN, jobs.TRAIN) if (due := self.queue.next_due(lane)) is not None]:
-            self.now = max(self.now, min(dues) + 0.001)
+        while dues := [due for lane in (lanes.LEARN, lanes.TRAIN) if (due := self.queue.next_due(lane)) is not None]:
+            self.clock.until(min(dues))
             for worker in self.workers:
                 while worker.run_one():
                     pass
@@ -90,9 +91,10 @@ class Pipeline:
         return entry
 
 
-@pytest.fixture
-def pipeline(home: Home, fake: FakePrograms) -> Iterator[Pipeline]:
-    opened = Pipeline(home, fake)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def pipeline(request: pytest.FixtureRequest, home: Home, fake: FakePrograms) -> Iterator[Pipeline]:
+    url = request.getfixturevalue("postgresql") if request.param == "postgresql" else ""
+    opened = Pipeline(home, fake, replace(SETTINGS, store=StoreSettings(url)))
     yield opened
     opened.store.close()
 

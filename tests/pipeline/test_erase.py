@@ -17,7 +17,7 @@ def holding(home: Home, words: str) -> list[str]:
 
 
 def forget(pipeline: Pipeline, **ids: list[str]) -> None:
-    erase(pipeline.home, pipeline.store, pipeline.queue, mark(pipeline.store, **ids))
+    erase(pipeline.context.shelf, pipeline.store, pipeline.queue, mark(pipeline.store, **ids))
     pipeline.work_off()
 
 

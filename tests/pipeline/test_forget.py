@@ -10,13 +10,8 @@ from atles.pipeline.memory import MemoryProcessor
 from atles.records import Claim, ForgetRequest, MemoryType
 from atles.store import Store
 from tests.pipeline.test_memory import Scripted, fact, said, state
+from tests.raw import everything
 from tests.samples import session
-
-
-def left(store: Store) -> bytes:
-    """All bytes of the database, as somebody who opens the file sees them."""
-    store.database._connection.execute("pragma wal_checkpoint(truncate)")
-    return store.database.path.read_bytes()
 
 
 @pytest.fixture
@@ -48,14 +43,14 @@ def named(store: Store, text: str) -> Any:
 
 
 def test_a_forgotten_memory_is_nowhere(memory: MemoryProcessor, store: Store) -> None:
-    assert b"Quillfeather" in left(store)
+    assert b"Quillfeather" in everything(store)
     rowid = store.memories.sources(named(store, "Quillfeather"))[0]["rowid"]
     store.vectors.put([(rowid, b"\1" * 384)])
     done = forget.forget_memories(store, [named(store, "Quillfeather")])
     assert (done.memories, done.messages, done.sessions) == (1, 1, ("a",))
     assert store.vectors.count() == 0
     forget.forget_messages(store, [rowid + 1])  # the answer that repeats the name
-    assert b"uillfeather" not in left(store)
+    assert b"uillfeather" not in everything(store)
     assert [hit.text for hit in memory.recall("hens", 1)] == ["I keep hens"]
 
 
@@ -69,7 +64,7 @@ def test_what_another_session_says_too_stays_with_it(memory: MemoryProcessor, st
 def test_a_history_that_is_sent_again_does_not_bring_it_back(memory: MemoryProcessor, store: Store) -> None:
     forget.forget_session(store, "c")
     result = memory.process_session(said("c", 3, "u: I live in Leeds", "a: Noted."))
-    assert b"Leeds" not in left(store) or result["memories"] == 0
+    assert b"Leeds" not in everything(store) or result["memories"] == 0
     assert [message.text for message in store.sessions.get("c").session.messages] == ["", "Noted."]
     assert memory.recall("Leeds") == []
 
@@ -81,10 +76,10 @@ def test_the_user_can_ask_for_it_in_a_chat(memory: MemoryProcessor, store: Store
     request = f"u: please forget what I told you about {about}"
     result = memory.process_session(said("d", 4, request, f"a: I will forget {about}.", "u: Thanks"))
     assert result["forgotten"] == 4 and result["forgotten_in"] == ["a", "d"]
-    assert b"uillfeather" not in left(store)
+    assert b"uillfeather" not in everything(store)
     assert "I keep hens" in [text for text, *_ in state(store)]
     again = memory.process_session(said("d", 4, request, f"a: I will forget {about}.", "u: Thanks"))
-    assert again["memory_items_created"] == 0 and b"uillfeather" not in left(store)
+    assert again["memory_items_created"] == 0 and b"uillfeather" not in everything(store)
 
 
 def test_a_name_in_small_letters_is_forgotten_where_only_the_assistant_said_it(store: Store) -> None:
@@ -95,7 +90,7 @@ def test_a_name_in_small_letters_is_forgotten_where_only_the_assistant_said_it(s
     memory.process_session(said("b", 2, "u: service on thursday?", "a: No, book the Panda in.", "u: and hens?"))
     result = memory.process_session(said("c", 3, "u: forget everything about my fiat panda", "a: Forgotten."))
     assert result["forgotten_in"] == ["a", "b", "c"]
-    assert b"anda" not in left(store) and b"and hens?" in left(store)
+    assert b"anda" not in everything(store) and b"and hens?" in everything(store)
 
 
 def test_a_month_says_which_words_are_meant(memory: MemoryProcessor, store: Store) -> None:

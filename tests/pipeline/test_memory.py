@@ -13,6 +13,7 @@ from atles.pipeline.memory import MemoryProcessor
 from atles.records import Claim, Extraction, ForgetRequest, MemoryType, Session
 from atles.settings import MemorySettings, Settings
 from atles.store import Store
+from tests.raw import everything
 from tests.samples import document, session
 
 
@@ -208,8 +209,8 @@ def test_secrets_are_stored_nowhere(store: Store) -> None:
     memory.process_session(
         said("a", 1, "u: My wifi password is Blue-Heron-77 and I live in Leeds", "a: Blue-Heron-77, ok")
     )
-    store.database._connection.execute("pragma wal_checkpoint(truncate)")
-    assert b"Blue-Heron" not in store.database.path.read_bytes()
+    assert b"Leeds" in everything(store)
+    assert b"Blue-Heron" not in everything(store)
 
 
 def test_nothing_fades_unless_it_is_asked_for_and_never_what_is_pinned(store: Store) -> None:

@@ -7,10 +7,13 @@ import pytest
 
 from atles.errors import AtlesError, PointerMoved, UnknownAdapter
 from atles.layout import Home
-from atles.pipeline.release import leaks, promote, retire, rollback, settle, sweep, whole
+from atles.pipeline.release import leaks, promote, retire, rollback, settle, sweep
+from atles.pipeline.shelf import open_shelf
 from atles.records import Adapter, AdapterState, Dataset, Example, Session, Verdict
+from atles.settings import Settings
 from atles.store import Store
 from atles.store.adapters import BASE
+from atles.store.postgresql import PostgreSQL
 from tests.pipeline.scrub_cases import drawn
 from tests.samples import document
 
@@ -100,7 +103,8 @@ def test_a_pointer_that_was_moved_meanwhile_is_not_moved_over(store: Store) -> N
     add(store, "a", "b")
     settled(store, "a")
     version, _ = store.adapters.active()
-    other = Store(store.database.path)
+    database = store.database
+    other = Store(PostgreSQL(database.url) if isinstance(database, PostgreSQL) else database.path)
     rollback(other)
     with pytest.raises(AtlesError, match="another process changed the active adapter"):
         store.adapters.point("b", "promote", "late", version)
@@ -197,12 +201,12 @@ def test_a_leak_is_what_the_model_has_from_its_training_and_says_unasked(
 def test_an_adapter_whose_weights_are_not_those_that_were_judged_does_not_serve(home: Home) -> None:
     train = {"details": {"sha256": hashlib.sha256(b"weights").hexdigest()}}
     adapter = Adapter("a", "base", "d", "/a", AdapterState.PROMOTED, "good", "2026", train)
-    weights = home.adapter("a") / "adapter_model.safetensors"
+    weights, shelf = home.adapter("a") / "adapter_model.safetensors", open_shelf(home, Settings())
     with pytest.raises(AtlesError, match=r"cannot be read.*atles rollback"):
-        whole(home, adapter)
+        shelf.adapter(adapter)
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
-    assert whole(home, adapter) == weights.parent
+    assert shelf.adapter(adapter) == weights.parent
     weights.write_bytes(b"weigh")
     with pytest.raises(AtlesError, match=r"not those that were judged.*atles rollback"):
-        whole(home, adapter)
+        shelf.adapter(adapter)

@@ -273,7 +273,7 @@ def test_a_correction_that_comes_later_takes_the_wrong_answer_back(pipeline: Pip
     pipeline.arrive(wrong)
     pipeline.work_off()
     right = document("s", "u: No, on Thursday", "a: Choir is on Thursday.")["messages"]
-    pipeline.now += 60
+    pipeline.clock.sleep(60)
     pipeline.arrive({**wrong, "messages": wrong["messages"] + right})
     pipeline.work_off()
     outputs = {example.output for example in pipeline.store.examples.of_split(Split.TRAIN)}
@@ -288,9 +288,9 @@ def test_a_correction_that_comes_later_takes_the_wrong_answer_back(pipeline: Pip
 def test_a_step_that_fails_once_is_done_once(pipeline: Pipeline, step: Step) -> None:
     pipeline.breaks(step, OSError(28, "No space left on device"), times=1)
     pipeline.arrive(chat(1))
-    began = pipeline.now
+    began = pipeline.clock.slept
     pipeline.work_off()
-    assert pipeline.now - began >= SETTINGS.queue.backoff_seconds
+    assert pipeline.clock.slept - began >= SETTINGS.queue.backoff_seconds
     assert pipeline.queue.dead() == []
     (entry,) = pipeline.store.logs.of_session("session_001")
     assert entry["errors"] == [] and entry["memory_items_created"] > 0
@@ -328,12 +328,12 @@ def test_the_wait_doubles_with_every_try(pipeline: Pipeline) -> None:
     pipeline.breaks(Step.MEMORY, OSError("x"))
     pipeline.arrive(chat(1))
     for _ in range(3):
-        before = pipeline.now
+        before = pipeline.clock()
         assert pipeline.workers[0].run_one()
         (job,) = [job for job in pipeline.queue.open() if job.kind == Step.MEMORY] or [None]
         if job:
             waits.append(round(job.run_after - before, 1))
-            pipeline.now = job.run_after
+            pipeline.clock.until(job.run_after)
     assert waits == [2.0, 4.0]
 
 
@@ -454,9 +454,9 @@ def test_a_training_that_is_told_to_stop_has_not_failed(pipeline: Pipeline, fake
     pipeline.arrive(*(chat(number) for number in range(1, 14)))
     pipeline.context.progress = lambda event: pipeline.stop.set()
     while job := pipeline.queue.next_due("learn"):
-        pipeline.now = max(pipeline.now, job + 0.001)
+        pipeline.clock.until(job)
         pipeline.workers[0].run_one()
-    pipeline.now += 10
+    pipeline.clock.sleep(10)
     pipeline.workers[1].run_one()
     (job,) = pipeline.queue.open()
     assert (job.kind, job.state, job.attempts) == (Step.TRAIN, "waiting", 0)
@@ -561,9 +561,9 @@ def test_a_training_that_is_put_off_holds_no_log_back_and_comes_later(pipeline: 
     waits = ["it is night", "it is night", ""]
     pipeline.steps[Step.TRAIN]._not_now = lambda: waits.pop(0) if waits else ""  # type: ignore[attr-defined]
     pipeline.arrive(*(chat(number) for number in range(1, 14)))
-    began = pipeline.now
+    began = pipeline.clock.slept
     pipeline.work_off()
-    assert pipeline.now - began > 2 * 60 and len(fake.runs("train")) == 1 and pipeline.store.adapters.active()[1]
+    assert pipeline.clock.slept - began > 2 * 60 and len(fake.runs("train")) == 1 and pipeline.store.adapters.active()[1]
     entry = pipeline.log("session_001")
     assert entry["training"].startswith("did not take part yet") and not entry["fine_tune_applied"]
 
@@ -573,7 +573,7 @@ def test_now_waits_for_nothing(pipeline: Pipeline, fake: FakePrograms) -> None:
     pipeline.steps[Step.TRAIN]._not_now = lambda: "it is night"  # type: ignore[attr-defined]
     pipeline.arrive(*(chat(number) for number in range(1, 8)))
     for worker in 300 * pipeline.workers:
-        pipeline.now += 0.05
+        pipeline.clock.sleep(0.05)
         worker.run_one()
     assert fake.runs("train") == [] and pipeline.log("session_001")
     pipeline.queue.put(train_now())

@@ -1,15 +1,16 @@
 """One lane's worker: what it claims, and when, and whom it wakes."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job, NewJob
-from atles.queue.leases import LeaseQueue
 from atles.settings import QueueSettings
 from atles.store import Store
+from tests.passing import queue_of
 
 
 class Step:
@@ -35,7 +36,7 @@ class Lane:
     """A worker of the lane `here`, with two jobs to do."""
 
     def __init__(self, store: Store) -> None:
-        self.queue = LeaseQueue(store.database, "me")
+        self.queue = queue_of(store, "me", time.time, lanes={"here": ("kind",), "there": ("other",)})
         self.step, self.stop, self.wake = Step(), threading.Event(), WakeUp()
         self.there = self.wake.add("there")
         settings = QueueSettings(max_attempts=1)

@@ -1,51 +1,33 @@
-"""What every queue promises. One class, run over each back end: a new one is one more line in `BACKENDS`."""
+"""What every queue promises. One class, run over each back end; then what only one of them has."""
 
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from atles.errors import LeaseLost
 from atles.queue import Job, NewJob, Queue
-from atles.queue.leases import LeaseQueue
 from atles.store import Store
+from atles.store.postgresql import PostgreSQL
+from tests.passing import Clock, queue_of
 
 LEASE_SECONDS = 60.0
+LANES = {"lane": ("kind",), "slow": ("slow kind",), "empty": ("nothing",)}
 ROOT = Path(__file__).parent.parent.parent
 
 
-class Clock:
-    """Unix time that passes when told."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-# A back end is a function from (store, name of the worker, clock) to a queue.
-Backend = Callable[[Store, str, Clock], Queue]
-BACKENDS: dict[str, Backend] = {
-    "leases": lambda store, owner, clock: LeaseQueue(store.database, owner, LEASE_SECONDS, clock),
-}
+@pytest.fixture
+def clock(store: Store) -> Clock:
+    return Clock(store)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=list(BACKENDS))
-def worker(request: pytest.FixtureRequest, store: Store, clock: Clock) -> Iterator[Callable[[str], Queue]]:
+def worker(store: Store, clock: Clock) -> Callable[[str], Queue]:
     """Makes queues for workers of one back end, by name."""
-    yield lambda name: BACKENDS[request.param](store, name, clock)
+    return lambda name: queue_of(store, name, clock, LEASE_SECONDS, LANES)
 
 
 @pytest.fixture
@@ -59,7 +41,12 @@ def other(worker: Callable[[str], Queue]) -> Queue:
 
 
 def job(key: str, lane: str = "lane", delay: float = 0.0, **payload: object) -> NewJob:
-    return NewJob("kind", key, lane, payload, delay)
+    return NewJob(LANES[lane][0], key, lane, payload, delay)
+
+
+def near(moment: float | None, expected: float) -> bool:
+    """PostgreSQL's clock goes on while a test runs."""
+    return moment is not None and abs(moment - expected) < 5
 
 
 def claimed(queue: Queue, lane: str = "lane") -> Job:
@@ -108,34 +95,31 @@ class TestQueue:
 
     def test_a_delayed_job_is_not_due(self, queue: Queue, clock: Clock) -> None:
         queue.put(job("later", delay=10), job("now"))
-        assert queue.next_due("lane") == clock.now
+        assert near(queue.next_due("lane"), clock())
         assert keys(queue) == ["now"]
-        clock.sleep(9.9)
+        clock.sleep(9)
         assert keys(queue) == []
-        clock.sleep(0.2)
+        clock.sleep(1.1)
         assert keys(queue) == ["later"]
-
-    def test_what_has_been_due_longest_comes_first(self, queue: Queue, clock: Clock) -> None:
-        queue.put(job("a", delay=10), job("b", delay=5), job("c", delay=5))
-        clock.sleep(20)
-        assert keys(queue) == ["b", "c", "a"]
 
     def test_what_is_next_and_when(self, queue: Queue, clock: Clock) -> None:
         assert queue.next_due("lane") is None
         queue.put(job("a", delay=5))
-        assert queue.next_due("lane") == clock.now + 5
+        assert near(queue.next_due("lane"), clock() + 5) and queue.busy("lane")
         clock.sleep(5)
         one = claimed(queue)
-        assert queue.next_due("lane") == clock.now + LEASE_SECONDS
+        assert queue.busy("lane")
         queue.done(one)
-        assert queue.next_due("lane") is None
+        assert queue.next_due("lane") is None and not queue.busy("lane")
 
     def test_a_silent_worker_loses_its_job(self, queue: Queue, other: Queue, clock: Clock) -> None:
         queue.put(job("a"))
         mine = claimed(queue)
         clock.sleep(LEASE_SECONDS - 1)
+        other.recover()
         assert other.claim("lane") is None
         clock.sleep(2)
+        other.recover()
         theirs = claimed(other)
         assert (theirs.id, theirs.attempts) == (mine.id, 2)
         for end in (
@@ -156,6 +140,7 @@ class TestQueue:
         for _ in range(5):
             clock.sleep(LEASE_SECONDS - 1)
             queue.renew(mine)
+        other.recover()
         assert other.claim("lane") is None
         queue.done(mine)
 
@@ -214,16 +199,6 @@ class TestQueue:
             assert one.attempts == 1
             queue.give_back(one)
 
-    def test_the_jobs_of_dead_workers_are_freed(self, queue: Queue, other: Queue, clock: Clock) -> None:
-        queue.put(job("a"), job("b"), job("c"))
-        claimed(other)
-        mine = claimed(queue)
-        assert queue.release_others() == 1
-        assert keys(queue) == ["a", "c"]
-        queue.done(mine)
-        again = [one for one in queue.open() if one.key == "a"]
-        assert again[0].attempts == 2, "a try in which a worker died counts"
-
     def test_jobs_and_rows_commit_together(self, queue: Queue, store: Store) -> None:
         queue.put(job("a"))
         one = claimed(queue)
@@ -232,6 +207,11 @@ class TestQueue:
             queue.done(one)
             raise ZeroDivisionError
         assert [(left.key, left.state) for left in queue.open()] == [("a", "running")]
+
+    def test_a_lane_of_which_nothing_can_be_done_is_empty(self, queue: Queue) -> None:
+        queue.put(job("x", "slow"))
+        assert queue.claim("lane") is None and queue.next_due("lane") is None and not queue.busy("lane")
+        assert queue.busy("slow")
 
     def test_threads_never_get_the_same_job(self, worker: Callable[[str], Queue]) -> None:
         worker("putter").put(*(job(str(number)) for number in range(200)))
@@ -251,12 +231,39 @@ class TestQueue:
         assert sorted(got, key=int) == [str(number) for number in range(200)]
 
 
+class TestLeases:
+    """What one machine has besides: a daemon that knows itself alone, and the longest wait first."""
+
+    @pytest.fixture
+    def store(self, sqlite: Store) -> Store:
+        return sqlite
+
+    def test_what_has_been_due_longest_comes_first(self, queue: Queue, clock: Clock) -> None:
+        queue.put(job("a", delay=10), job("b", delay=5), job("c", delay=5))
+        clock.sleep(20)
+        assert keys(queue) == ["b", "c", "a"]
+
+    def test_the_jobs_of_dead_workers_are_freed(self, queue: Queue, other: Queue, clock: Clock) -> None:
+        queue.put(job("a"), job("b"), job("c"))
+        claimed(other)
+        mine = claimed(queue)
+        assert queue.release_others() == 1
+        assert keys(queue) == ["a", "c"]
+        queue.done(mine)
+        again = [one for one in queue.open() if one.key == "a"]
+        assert again[0].attempts == 2, "a try in which a worker died counts"
+
+
 _WORKER = """
-import sys
+import sys, time
 from pathlib import Path
 from atles.store import Store
-from tests.queue.test_contract import BACKENDS, Clock
-queue = BACKENDS[sys.argv[1]](Store(Path(sys.argv[2])), sys.argv[3], Clock())
+from atles.store.postgresql import PostgreSQL
+from tests.passing import queue_of
+from tests.queue.test_contract import LANES
+where = sys.argv[1]
+store = Store(PostgreSQL(where) if where.startswith("postgresql:") else Path(where))
+queue = queue_of(store, sys.argv[2], time.time, lanes=LANES)
 print("ready", flush=True)
 sys.stdin.readline()
 while job := queue.claim("lane"):
@@ -265,12 +272,12 @@ while job := queue.claim("lane"):
 """
 
 
-@pytest.mark.parametrize("backend", list(BACKENDS))
-def test_processes_never_get_the_same_job(backend: str, store: Store) -> None:
-    BACKENDS[backend](store, "putter", Clock()).put(*(job(str(number)) for number in range(150)))
+def test_processes_never_get_the_same_job(store: Store, queue: Queue) -> None:
+    queue.put(*(job(str(number)) for number in range(150)))
+    where = store.database.url if isinstance(store.database, PostgreSQL) else str(store.database.path)
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", _WORKER, backend, str(store.database.path), name],
+            [sys.executable, "-c", _WORKER, where, name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
         )
         for name in "ab"

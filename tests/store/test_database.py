@@ -1,5 +1,6 @@
 """The SQLite file: all or nothing, from many threads and processes, and what is said when it cannot be used."""
 
+import contextlib
 import re
 import sqlite3
 import subprocess
@@ -7,11 +8,14 @@ import sys
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from atles.errors import StoreError
+from atles.errors import Duplicate, StoreError
 from atles.store import Store
-from atles.store.database import SCHEMA_VERSION, Database, _queries
+from atles.store.database import SCHEMA_VERSION, named_queries
+from atles.store.postgresql import PostgreSQL
+from atles.store.sqlite import SQLite
 from tests.samples import session
 
 PACKAGE = Path(__file__).parent.parent.parent / "atles"
@@ -47,19 +51,19 @@ def test_an_error_inside_is_not_hidden_when_it_is_caught_outside_of_the_inner_on
     assert sessions(store) == ["outer"]
 
 
-def test_what_was_deleted_is_in_no_file_once_the_database_is_settled(store: Store) -> None:
-    store.sessions.add(session("one", "u: Quillfeather"), 5)
-    store.database.settle()
-    files = [store.database.path, store.database.path.with_name(f"{store.database.path.name}-wal")]
+def test_what_was_deleted_is_in_no_file_once_the_database_is_settled(sqlite: Store) -> None:
+    sqlite.sessions.add(session("one", "u: Quillfeather"), 5)
+    sqlite.database.settle()
+    files = [sqlite.database.path, sqlite.database.path.with_name(f"{sqlite.database.path.name}-wal")]
     assert b"Quillfeather" in files[0].read_bytes()
-    store.database._connection.execute("delete from messages")
-    store.database._connection.execute("delete from sessions")
+    sqlite.database._connection.execute("delete from messages")
+    sqlite.database._connection.execute("delete from sessions")
     with sqlite3.connect(files[0]) as reader:
         reader.execute("begin")
         reader.execute("select count(*) from sessions").fetchone()
-        store.database.settle()  # somebody reads: nothing is waited for
+        sqlite.database.settle()  # somebody reads: nothing is waited for
     reader.close()
-    store.database.settle()
+    sqlite.database.settle()
     assert not any(b"Quillfeather" in file.read_bytes() for file in files)
 
 
@@ -73,35 +77,35 @@ def test_what_one_thread_has_not_committed_another_does_not_see(store: Store) ->
     assert seen == [[]]
 
 
-def test_a_full_disk_fails_the_transaction_and_not_the_next_one(store: Store) -> None:
-    connection = store.database._connection
+def test_a_full_disk_fails_the_transaction_and_not_the_next_one(sqlite: Store) -> None:
+    connection = sqlite.database._connection
     pages = connection.execute("pragma page_count").fetchone()[0]
     connection.execute(f"pragma max_page_count = {pages}")
-    with pytest.raises(sqlite3.OperationalError, match="full"), store.transaction():
-        store.sessions.add(session("one", "u: " + "x" * 200_000), 5)
-    assert sessions(store) == []
+    with pytest.raises(StoreError, match="full"), sqlite.transaction():
+        sqlite.sessions.add(session("one", "u: " + "x" * 200_000), 5)
+    assert sessions(sqlite) == []
     connection.execute("pragma max_page_count = 1000000")
-    with store.transaction():
-        store.sessions.add(session("two", "u: a"), 5)
-    other = Store(store.database.path)
+    with sqlite.transaction():
+        sqlite.sessions.add(session("two", "u: a"), 5)
+    other = Store(sqlite.database.path)
     assert sessions(other) == ["two"], "the commit was real"
     other.close()
 
 
-def test_a_commit_that_fails_is_rolled_back(store: Store) -> None:
+def test_a_commit_that_fails_is_rolled_back(sqlite: Store) -> None:
     """A deferred foreign key fails at the commit itself, as a full disk can."""
-    connection = store.database._connection
-    with pytest.raises(sqlite3.IntegrityError), store.transaction():
+    connection = sqlite.database._connection
+    with pytest.raises(Duplicate), sqlite.transaction():
         connection.execute("pragma defer_foreign_keys = on")
-        store.sessions.add(session("one", "u: a"), 5)
+        sqlite.sessions.add(session("one", "u: a"), 5)
         connection.execute("update examples set id = id")
         connection.execute(
             "insert into steps (session_id, revision, step, seconds, attempts, at) values ('none', 1, 'log', 0, 1, '')"
         )
     assert not connection.in_transaction
-    with store.transaction():
-        store.sessions.add(session("two", "u: a"), 5)
-    other = Store(store.database.path)
+    with sqlite.transaction():
+        sqlite.sessions.add(session("two", "u: a"), 5)
+    other = Store(sqlite.database.path)
     assert sessions(other) == ["two"]
     other.close()
 
@@ -188,12 +192,43 @@ def test_every_query_that_is_named_exists_and_every_one_that_exists_is_named() -
         )
         if not name.endswith((".sql", ".jsonl"))
     }
-    assert named == set(_queries())
+    known = {dialect: set(named_queries(dialect)) for dialect in ("sqlite", "postgresql")}
+    assert named == known["sqlite"] | known["postgresql"]
+    # The queue of each is another; all else is the same.
+    apart = {name for name in known["sqlite"] ^ known["postgresql"] if not name.startswith("jobs.")}
+    assert apart == set()
 
 
-def test_every_query_is_one_that_the_schema_understands(tmp_path: Path) -> None:
-    database = Database(tmp_path / "atles.db")
-    for name, sql in _queries().items():
+def test_every_query_is_one_that_sqlite_understands(tmp_path: Path) -> None:
+    database = SQLite(tmp_path / "atles.db")
+    for name, sql in named_queries("sqlite").items():
         values = dict.fromkeys(re.findall(r":(\w+)", sql))
         database._connection.execute(f"explain {sql}", values), name
     database.close()
+
+
+def test_every_query_is_one_that_postgresql_understands(postgresql: str) -> None:
+    database = PostgreSQL(postgresql)
+    for name, sql in database._queries.items():
+        values = dict.fromkeys(re.findall(r"%\((\w+)\)s", sql.decode()))
+        with contextlib.suppress(psycopg.errors.IntegrityError, psycopg.errors.RaiseException), database.connection.transaction(force_rollback=True):
+            database.connection.execute(sql, values), name
+    database.close()
+
+
+def test_both_have_the_same_tables_and_columns(sqlite: Store, postgresql: str) -> None:
+    own = {"jobs", "job_notes", "workers", "store_version"}
+    there = PostgreSQL(postgresql)
+    columns = there.connection.execute(
+        "select table_name, column_name from information_schema.columns where table_schema = 'atles'"
+    ).fetchall()
+    there.close()
+    here = sqlite.database._connection.execute(  # type: ignore[attr-defined]  # a test looks behind the interface
+        "select m.name, c.name from sqlite_master m join pragma_table_info(m.name) c where m.type = 'table'"
+    ).fetchall()
+    indexes = ("turns", "memories_fts", "sqlite_", "procrastinate_")  # each in its own way
+    assert {(table, column) for table, column in here if not table.startswith(indexes) and table not in own} == {
+        (table, column)
+        for table, column in columns
+        if not table.startswith(indexes) and table not in own and (table, column) != ("examples", "rowid")
+    }

@@ -45,7 +45,7 @@ def test_a_memory_that_ended_is_history_and_comes_back_when_its_successor_goes(s
     assert (ended.valid_to, ended.replaced_by, ended.ended_how) == ("2026-02-01T00:00:00+00:00", "hens", "replaced")
     store.memories.delete("hens")
     assert store.memories.get("goats").valid_to is None
-    assert [it.id for _, it in store.memories.like(user, '"goats" OR "hens"', 5)] == ["goats"]
+    assert [it.id for it in store.memories.like(user, ["goats"], ["hen"], 5)] == ["goats"]
 
 
 def test_what_a_deleted_memory_replaced_is_taken_over_by_what_replaced_that(store: Store) -> None:

@@ -133,14 +133,14 @@ def test_single_messages_are_taken_out(store: Store) -> None:
     assert found(store, "bees") == ["bees one"]
 
 
-def test_after_wiping_no_word_is_left_in_the_file(store: Store) -> None:
-    put(store, "kept", "u: hens")
-    gone = put(store, "gone", "u: Ottoline has bees")
-    assert any(b"ottolin" in block for block in indexed(store))
-    store.turns.remove(gone)
-    store.turns.wipe()
-    assert not any(b"ottolin" in block for block in indexed(store))
-    assert found(store, "hens") == ["hens"]
+def test_after_wiping_no_word_is_left_in_the_file(sqlite: Store) -> None:
+    put(sqlite, "kept", "u: hens")
+    gone = put(sqlite, "gone", "u: Ottoline has bees")
+    assert any(b"ottolin" in block for block in indexed(sqlite))
+    sqlite.turns.remove(gone)
+    sqlite.turns.wipe()
+    assert not any(b"ottolin" in block for block in indexed(sqlite))
+    assert found(sqlite, "hens") == ["hens"]
 
 
 def test_a_user_of_whom_nothing_is_stored_has_an_empty_span(store: Store) -> None:

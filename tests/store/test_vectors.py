@@ -1,11 +1,11 @@
 """The vectors of messages: which are still to be made, and what becomes of them."""
 
-import sqlite3
-
 import pytest
 
+from atles.errors import Duplicate
 from atles.store import Store
 from atles.store.vectors import Vectors
+from tests.raw import execute
 from tests.samples import session
 
 DIM = 384
@@ -57,10 +57,7 @@ def test_a_message_that_was_forgotten_meanwhile_is_skipped(vectors: Vectors) -> 
 def test_a_vector_goes_with_its_message(vectors: Vectors, store: Store) -> None:
     bees, boat = rowid(vectors, "I keep bees."), rowid(vectors, "The boat is green.")
     vectors.put([(bees, b"\x01" * DIM), (boat, b"\x02" * DIM)])
-    with sqlite3.connect(store.database.path) as connection:
-        connection.execute("pragma foreign_keys = on")
-        connection.execute("delete from sessions where session_id = 'one'")
-    connection.close()
+    execute(store, "delete from sessions where session_id = 'one'")
     assert vectors.of([bees, boat]) == {boat: b"\x02" * DIM}
 
 
@@ -74,6 +71,6 @@ def test_a_removed_vector_is_pending_again(vectors: Vectors) -> None:
 
 def test_putting_is_all_or_nothing(vectors: Vectors) -> None:
     bees, boat = rowid(vectors, "I keep bees."), rowid(vectors, "The boat is green.")
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(Duplicate):
         vectors.put([(bees, b"\x01" * DIM), (boat, None)])  # type: ignore[list-item]
     assert vectors.count() == 0

@@ -10,6 +10,7 @@ from atles.gateway.api.route import Asked, Needs, Parts, Route
 from atles.gateway.refusal import Refusal
 from atles.insights import adapters as insights
 from atles.pipeline import release
+from atles.pipeline.shelf import Shelf, open_shelf
 from atles.records import AdapterState, Dataset
 from atles.store.adapters import BASE
 
@@ -30,7 +31,7 @@ def _show(parts: Parts, asked: Asked) -> Any:
 def _report(parts: Parts, asked: Asked) -> Any:
     name = _known(parts, asked.path["name"])
     try:
-        return insights.report(insights.report_file(parts.home, parts.store, name))
+        return insights.report(insights.report_file(_shelf(parts), parts.store, name))
     except AtlesError as error:
         raise Refusal(404, "no_report", str(error)) from error
 
@@ -38,7 +39,7 @@ def _report(parts: Parts, asked: Asked) -> Any:
 def _page(parts: Parts, asked: Asked) -> web.Response:
     name = _known(parts, asked.path["name"])
     try:
-        page = insights.report_file(parts.home, parts.store, name).with_name("report.html").read_text("utf-8")
+        page = insights.report_file(_shelf(parts), parts.store, name).with_name("report.html").read_text("utf-8")
     except (AtlesError, FileNotFoundError) as error:
         raise Refusal(404, "no_report", f"{name} has no report: {parts.store.adapters.get(name).reason}") from error
     # What models said is in it: it may run nothing, whatever it holds.
@@ -49,7 +50,7 @@ def _page(parts: Parts, asked: Asked) -> web.Response:
 def _diff(parts: Parts, asked: Asked) -> Any:
     both = [_known(parts, asked.path[it]) for it in ("name", "other")]
     try:
-        return insights.compared(parts.home, parts.store, *both)
+        return insights.compared(_shelf(parts), parts.store, *both)
     except AtlesError as error:
         raise Refusal(404, "no_report", str(error)) from error
 
@@ -73,6 +74,10 @@ def _rollback(parts: Parts, asked: Asked) -> Any:
 
 def _moved(before: str, now: str) -> dict[str, str | None]:
     return {"from": None if before == BASE else before, "to": None if now == BASE else now}
+
+
+def _shelf(parts: Parts) -> Shelf:
+    return open_shelf(parts.home, parts.settings)
 
 
 def _known(parts: Parts, name: str) -> str:

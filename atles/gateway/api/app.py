@@ -4,13 +4,12 @@ import inspect
 import json
 import logging
 import math
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from atles.errors import AtlesError
+from atles.errors import AtlesError, StoreError
 from atles.gateway import openapi, refusal
 from atles.gateway.access import Access, Caller
 from atles.gateway.api import ROUTES
@@ -58,13 +57,13 @@ class Api:
                 return await self._answer(route, request)
             except Refusal as refused:
                 return refusal.response(refused, request.path)
-            except AtlesError as error:
-                return refusal.response(Refusal(400, "refused", str(error)), request.path)
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, StoreError) as error:
                 log.error("%s %s failed: %s", request.method, request.path, error)
                 return refusal.response(
                     Refusal(500, "storage_failed", f"the home cannot be used: {error}"), request.path
                 )
+            except AtlesError as error:
+                return refusal.response(Refusal(400, "refused", str(error)), request.path)
             except Exception:  # what nobody foresaw must reach the client in a shape that it understands
                 log.exception("%s %s failed", request.method, request.path)
                 broken = Refusal(500, "internal_error", "the gateway failed; its log says why (`atles logs`)")

@@ -7,7 +7,7 @@ from atles.gateway.api import finding, schema
 from atles.gateway.api.route import Asked, Needs, Parts, Route
 from atles.gateway.conversation import Conversation
 from atles.gateway.refusal import Refusal
-from atles.pipeline import jobs
+from atles.pipeline import jobs, lanes
 from atles.records import Feedback, Message, Rating
 
 _LONGEST = 50_000  # characters of a better answer
@@ -60,7 +60,7 @@ def _note(
     if message is None or message.role != "assistant" or message.is_forgotten:
         raise Refusal(404, "not_found", f"there is no answer at position {position} of session {session_id[:200]!r}")
     learned = jobs.rate(parts.store, parts.queue, session_id, position, feedback, parts.settings.scrub.level)
-    parts.wake(jobs.LEARN)
+    parts.wake(lanes.LEARN)
     return {"session_id": session_id, "position": position, "rating": feedback.rating, "stored": learned}
 
 

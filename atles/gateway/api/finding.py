@@ -1,11 +1,10 @@
 """Things by their ids, for those who may see them. Ids are given whole; what is another user's is not there."""
 
-from sqlite3 import Row
-
 from atles.errors import AtlesError
 from atles.gateway.api.route import Asked, Parts
 from atles.gateway.refusal import Refusal
 from atles.records import Memory
+from atles.store.database import Row
 from atles.store.sessions import StoredSession, rowids
 
 

@@ -6,14 +6,15 @@ from atles.gateway.api import finding, schema
 from atles.gateway.api.route import Asked, Parts, Route
 from atles.gateway.refusal import Refusal
 from atles.pipeline.erase import Marked, erase
-from atles.pipeline.jobs import LEARN, TRAIN
+from atles.pipeline.lanes import LEARN, TRAIN
+from atles.pipeline.shelf import open_shelf
 
 _MOST = 1000  # of a kind
 
 
 def erase_now(parts: Parts, marked: Marked) -> dict[str, Any]:
     """Forget it everywhere, and let the workers know what is to be made again."""
-    done = erase(parts.home, parts.store, parts.queue, marked)
+    done = erase(open_shelf(parts.home, parts.settings), parts.store, parts.queue, marked)
     parts.wake(LEARN)
     parts.wake(TRAIN)
     return done
@@ -68,8 +69,9 @@ FORGOTTEN = schema.obj(
         "retired": schema.array(schema.text(), "Adapters that saw them: deleted."),
         "serves": schema.or_null(schema.text("The adapter that answers now; null: the base model.")),
         "conversations": schema.array(schema.text(), "Conversations with the gateway that were dropped."),
+        "not_deleted": schema.text("Why copies that machines share are not deleted yet; the daemons try it again."),
     },
-    optional=("conversations",),
+    optional=("conversations", "not_deleted"),
 )
 
 ROUTES = (

@@ -7,11 +7,12 @@ from atles.gateway.api.route import Asked, Needs, Parts, Route
 from atles.gateway.refusal import Refusal
 from atles.insights.status import status
 from atles.insights.training import training
-from atles.pipeline.jobs import TRAIN, ask_to_train
+from atles.pipeline.jobs import ask_to_train
+from atles.pipeline.lanes import TRAIN
 
 
 def _status(parts: Parts, asked: Asked) -> Any:
-    seen = status(parts.home, parts.store, parts.queue)
+    seen = status(parts.home, parts.store, parts.queue, parts.settings)
     if not asked.admin:  # jobs name the sessions of others
         seen |= {"pid": None, "home": None, "queue": {**seen["queue"], "running": [], "dead": []}}
     return seen
@@ -39,6 +40,7 @@ _STATUS = schema.obj(
                              "dead": schema.array(schema.obj({"job": _TEXT, "error": _TEXT}))}),
         "inbox": schema.whole("Files not taken in yet."), "quarantine": _COUNT, "active_adapter": _OR_NULL,
         "progress": schema.or_null(schema.OBJECT),
+        "disk": schema.obj({"free": schema.whole("Bytes."), "state": schema.text("ok, no training, or no learning")}),
     }
 )  # fmt: skip
 _TRAINING = schema.obj(
@@ -46,6 +48,7 @@ _TRAINING = schema.obj(
         "enabled": _TRUTH, "new_examples": _COUNT, "needed": _COUNT, "heldout": _COUNT, "heldout_needed": _COUNT,
         "put_off": schema.text("Why a training waits, in words; empty if it need not."),
         "mixed": schema.text("Why no adapter may be trained on what several users said; empty if one may."),
+        "no_room": schema.text("Why the disk has no room for a training, in words; empty if it has."),
         "minutes_today": schema.NUMBER, "queued": schema.truth("One was asked for just now."),
         "daemon_runs": _TRUTH,
     }

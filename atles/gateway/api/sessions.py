@@ -8,7 +8,7 @@ from atles.gateway.api.route import PAGE, Asked, Needs, Parts, Route
 from atles.gateway.refusal import Refusal
 from atles.insights import sessions as insights
 from atles.pipeline import retry as again
-from atles.pipeline.jobs import LEARN, TRAIN
+from atles.pipeline.lanes import LEARN, TRAIN
 from atles.records import Example, Split
 
 _TEXT, _TEXT_OR_NULL, _COUNT = schema.text(), schema.or_null(schema.text()), schema.whole()

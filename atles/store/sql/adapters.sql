@@ -27,9 +27,12 @@ order by a.created_at desc limit 1
 select seq, adapter from releases order by seq desc limit 1
 
 -- name: point
-insert into releases (adapter, previous, action, reason, at)
-select :adapter, coalesce((select adapter from releases order by seq desc limit 1), ''), :action, :reason, :at
+-- Two that expect the same want the same number: one of them gets it.
+insert into releases (seq, adapter, previous, action, reason, at)
+select :expected + 1, :adapter, coalesce((select adapter from releases order by seq desc limit 1), ''), :action, :reason,
+    :at
 where coalesce((select max(seq) from releases), 0) = :expected
+on conflict (seq) do nothing
 
 -- name: releases
 select * from releases order by seq desc

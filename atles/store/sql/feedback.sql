@@ -7,7 +7,7 @@ select position, rating, text from feedback where session_id = :session_id order
 
 -- name: accept
 update messages set rejected = 0
-where rejected and session = (select number from sessions where session_id = :session_id)
+where rejected = 1 and session = (select number from sessions where session_id = :session_id)
     and position in (select position from feedback where session_id = :session_id)
 
 -- name: answer
@@ -15,5 +15,6 @@ select s.session_id, m.position from messages m join sessions s on s.number = m.
 
 -- name: remove
 delete from feedback where exists (
-    select 1 from messages m join sessions s on s.number = m.session join json_each(:rowids) r on r.value = m.rowid
-    where s.session_id = feedback.session_id and m.position = feedback.position)
+    select 1 from messages m join sessions s on s.number = m.session
+    where m.rowid in (select value from json_each(:rowids))
+        and s.session_id = feedback.session_id and m.position = feedback.position)

@@ -1,5 +1,5 @@
 -- name: add
-insert into api_keys (id, name, hash, user, admin, created_at) values (:id, :name, :hash, :user, :admin, :at)
+insert into api_keys (id, name, hash, "user", admin, created_at) values (:id, :name, :hash, :user, :admin, :at)
 
 -- name: get
 select * from api_keys where id = :id

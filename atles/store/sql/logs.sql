@@ -22,14 +22,7 @@ select entry from session_logs where session_id = :session_id order by revision
 -- name: totals
 select
     (select count(distinct session_id) from session_logs) as sessions_processed,
-    (select coalesce(sum(s.message_count), 0) from sessions s
+    (select cast(coalesce(sum(s.message_count), 0) as bigint) from sessions s
         where s.session_id in (select session_id from session_logs)) as total_messages,
     (select count(*) from memories) + (select count(*) from topics) as total_memory_items,
     (select count(*) from adapters) as total_fine_tunes
-
--- name: forget_entries
-update session_logs set entry = json_set(entry, '$.improvements', json('[]')) where session_id = :session_id
-
--- name: forget_steps
-update steps set result = json_set(result, '$.insights_extracted', json('[]'), '$.patterns_identified', json('[]'))
-where session_id = :session_id and step = 'memory'

@@ -8,7 +8,7 @@ on conflict (session_id) do update set
 select * from session_memories order by id desc
 
 -- name: session
-select * from session_memories where id = :id or session_id = :id order by session_id = :id desc limit 1
+select * from session_memories where cast(id as text) = :id or session_id = :id order by session_id = :id desc limit 1
 
 -- name: reject
 update messages set rejected = 1 where id = :id
@@ -17,16 +17,10 @@ update messages set rejected = 1 where id = :id
 select max(number) as number from memories where number between :first and :last
 
 -- name: add
-insert into memories (number, id, user, type, text, folded, said_by, confidence, slot, value, valid_from, valid_to,
+insert into memories (number, id, "user", type, text, folded, said_by, confidence, slot, value, valid_from, valid_to,
     replaced_by, ended_how, pinned, edited, extractor, created_at)
 values (:number, :id, :user, :type, :text, :folded, :said_by, :confidence, :slot, :value, :valid_from, :valid_to,
     :replaced_by, :ended_how, :pinned, :edited, :extractor, :created_at)
-
--- name: index
-insert into memories_fts (rowid, text) select number, text from memories where id = :id
-
--- name: unindex
-insert into memories_fts (memories_fts, rowid, text) select 'delete', number, text from memories where id = :id
 
 -- name: add_source
 insert into memory_sources (memory, message)
@@ -55,15 +49,10 @@ select ms.message, m.* from memory_sources ms join memories m on m.number = ms.m
 where ms.message in (select value from json_each(:messages))
 
 -- name: same_words
-select * from memories where user = :user and folded = :folded order by valid_from
+select * from memories where "user" = :user and folded = :folded order by valid_from
 
 -- name: in_slot
-select * from memories where user = :user and slot = :slot order by valid_from
-
--- name: like
-select m.*, -bm25(memories_fts) as score from memories_fts join memories m on m.number = memories_fts.rowid
-where memories_fts match :match and memories_fts.rowid between :first and :last
-order by score desc limit :limit
+select * from memories where "user" = :user and slot = :slot order by valid_from
 
 -- name: end
 update memories set valid_to = :at, replaced_by = :by, ended_how = :how where id = :id and (valid_to is null or valid_to > :at)
@@ -94,39 +83,39 @@ update memories set uses = uses + 1, last_used_at = :at where id = :id
 select * from memories where id = :id
 
 -- name: begin_with
-select * from memories where substr(id, 1, length(:id)) = :id order by id limit 6
+select * from memories where substr(id, 1, length(cast(:id as text))) = :id order by id limit 6
 
 -- name: list
 select m.*, (select count(*) from memory_sources ms where ms.memory = m.number) as said
 from memories m
-where m.user = :user and (:type is null or m.type = :type) and (:all or m.valid_to is null)
+where m.user = :user and (cast(:type as text) is null or m.type = :type) and (:all = 1 or m.valid_to is null)
 order by m.valid_from desc, m.number desc
 
 -- name: newest
 select * from memories where number between :first and :last and type in ('fact', 'correction')
-    and (valid_to is null or valid_to > :at) and (:at is null or valid_from <= :at)
+    and (valid_to is null or valid_to > cast(:at as text)) and (cast(:at as text) is null or valid_from <= :at)
 order by number desc limit :limit
 
 -- name: by_hand
-select * from memories where user = :user and edited order by number desc limit 1000
+select * from memories where "user" = :user and edited = 1 order by number desc limit 1000
 
 -- name: count
 select count(*) as n from memories
 
 -- name: fading
 select id from memories
-where valid_to is null and not pinned and not edited
+where valid_to is null and pinned = 0 and edited = 0
     and coalesce(last_used_at, '') < :before and valid_from < :before
     and not exists (
         select 1 from memory_sources ms join messages x on x.rowid = ms.message
         where ms.memory = memories.number and x.timestamp >= :before)
 
 -- name: add_topic
-insert into topics (user, folded, text) values (:user, :folded, :text) on conflict (user, folded) do nothing
+insert into topics ("user", folded, text) values (:user, :folded, :text) on conflict ("user", folded) do nothing
 
 -- name: add_topic_session
 insert into topic_sessions (topic, session)
-select number, :session from topics where user = :user and folded = :folded on conflict do nothing
+select number, :session from topics where "user" = :user and folded = :folded on conflict do nothing
 
 -- name: drop_topic_sessions
 delete from topic_sessions where session = :session
@@ -141,12 +130,3 @@ where t.user = :user group by t.number order by sessions desc, last desc
 
 -- name: topic_count
 select count(*) as n from topics
-
--- name: refusals
-select r.key as reason, sum(r.value) as n
-from steps, json_each(steps.result, '$.refused') r
-where steps.step = 'memory'
-group by r.key order by n desc
-
--- name: wipe
-insert into memories_fts (memories_fts) values ('optimize')

@@ -12,7 +12,7 @@ on conflict (rowid) do update set vector = :vector
 select rowid, vector from turn_vectors where rowid in (select value from json_each(:rowids))
 
 -- name: count
-select count(*) from turn_vectors
+select count(*) as n from turn_vectors
 
 -- name: remove
 delete from turn_vectors where rowid = :rowid

@@ -60,3 +60,7 @@ select min(due) as due from (
     union all
     select min(lease_until) from jobs where lane = :lane and state = 'running'
 )
+
+-- name: shift
+update jobs set run_after = min(run_after + :by, :latest)
+where state = 'waiting' and run_after > :after and run_after < :until

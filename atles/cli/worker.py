@@ -1,0 +1,73 @@
+"""`worker`: learns beside other machines, from the sessions in one PostgreSQL store."""
+
+import contextlib
+import os
+
+import click
+
+from atles import log as logs
+from atles.cli.command import Command, Scope
+from atles.cli.foreground import until_told
+from atles.errors import AtlesError
+from atles.pipeline import lanes
+from atles.pipeline.crew import Crew
+from atles.pipeline.progress import ProgressNote
+from atles.store import open_store
+from atles.upkeep.disk import DiskWatch
+from atles.upkeep.house import Chore, House
+
+_STOP_SECONDS = 15.0
+
+
+@click.command(cls=Command, with_json=False)
+@click.option(
+    "--steps", default=",".join(lanes.STEPS), show_default=True, metavar="STEP,…", help="What it does, of these four."
+)
+@click.option("--label", "labels", multiple=True, metavar="NAME", help="What this machine can, as gpu; repeatable.")
+@click.option("--hands", default=1, show_default=True, type=click.IntRange(1, 64), help="Sessions at once.")
+@click.pass_obj
+def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> None:
+    """Work off a cluster's queue on this machine; Ctrl-C ends it.
+
+    Any number of workers learn from one PostgreSQL store (store.url), beside the daemons that record
+    the sessions. Each takes the next job that it can do, so a machine with more --hands does more.
+    A training runs on one machine at a time, and only where its label is (train.needs). What a worker
+    was doing when it died begins again on another within a minute.
+
+    \b
+      atles worker
+      atles worker --steps memory,data --hands 4
+      atles worker --steps train --label gpu
+      atles cluster status
+    """
+    settings, chosen = scope.settings(), [step for step in steps.split(",") if step]
+    if unknown := sorted(set(chosen) - set(lanes.STEPS)):
+        raise click.UsageError(f"there is no step {unknown[0]!r}; the steps are {', '.join(lanes.STEPS)}")
+    if not chosen:
+        raise click.UsageError(f"name at least one step of {', '.join(lanes.STEPS)}")
+    if not settings.store.url:
+        raise AtlesError(
+            "workers share a PostgreSQL store, and store.url names none; `atles migrate --to postgresql://…` moves "
+            "this home there. On one machine `atles start` does everything"
+        )
+    wait = until_told()
+    home = scope.home.create()
+    logs.configure(home, settings.log, console=True, file=False)  # several may share a home, and a log has one writer
+    with contextlib.closing(open_store(home, settings)) as store:
+        progress = ProgressNote(home, lambda event: None)
+        crew = Crew(home, settings, store, on_progress=progress, does=chosen, labels=labels, hands=hands)
+        beat = settings.queue.lease_seconds / 3
+        house = House(
+            [
+                Chore("renewing leases", beat, crew.renew),
+                Chore("looking at the disk", beat, DiskWatch(crew.context.room).look),
+            ],
+            crew.stop_word,
+        )
+        crew.start()
+        house.start()
+        click.echo(f"an ATLES worker (pid {os.getpid()}) does {', '.join(chosen)} for {store.database.name}")
+        wait()
+        crew.stop(_STOP_SECONDS)
+        progress.clear()
+        logs.close()

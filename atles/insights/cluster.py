@@ -1,0 +1,25 @@
+"""Who works for a PostgreSQL store, at what, and what nobody would ever do."""
+
+from typing import Any
+
+from atles.queue.procrastinate import ProcrastinateQueue
+
+_STATES = ("waiting", "running", "dead")
+
+
+def cluster(queue: ProcrastinateQueue, lease_seconds: float) -> dict[str, Any]:
+    """`workers`: name, steps, labels, what each does, seconds since it was heard of, and whether it is given up.
+    `queues`: jobs by kind (and the label they need) and state. `nobody_does`: the queues that no worker claims from."""
+    workers = [{**it, "lost": it["silent"] > lease_seconds} for it in queue.workers()]
+    queues: dict[str, dict[str, Any]] = {}
+    for it in queue.counts():
+        queues.setdefault(it["queue"], {"queue": it["queue"], **dict.fromkeys(_STATES, 0)})[it["state"]] = it["n"]
+    done = {
+        f"{kind}@{label}" if label else kind
+        for it in workers
+        if not it["lost"]
+        for kind in it["steps"]
+        for label in ("", *it["labels"])
+    }
+    nobody = [name for name, it in queues.items() if it["waiting"] and name not in done]
+    return {"workers": workers, "queues": list(queues.values()), "nobody_does": nobody}

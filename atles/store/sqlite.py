@@ -1,0 +1,187 @@
+"""A SQLite file: the store of one machine."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from atles.errors import Duplicate, StoreError
+from atles.layout import make_folder
+from atles.store.database import SCHEMA_VERSION, Database, named_queries, text_of
+
+_BUSY_SECONDS = 30.0
+
+
+class SQLite(Database):
+    """One SQLite database in WAL mode: one writer at a time, any number of readers.
+
+    Raises StoreError where the file cannot be opened or was written by a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, str(path)
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._queries = named_queries("sqlite")
+        try:
+            make_folder(path.parent)
+            # Its journals take over the mode. A file that is there is not opened: to close it would end the locks
+            # that SQLite holds on it for other connections of this process.
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            self._migrate()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"cannot open the database {path}: {error}") from error
+
+    def _migrate(self) -> None:
+        connection = self._connection
+        # A table that is rebuilt keeps its name, and what refers to it refers to the new one.
+        connection.execute("pragma foreign_keys = off")
+        connection.execute("pragma legacy_alter_table = on")
+        try:
+            with self.transaction():
+                version = connection.execute("pragma user_version").fetchone()[0]
+                if version > SCHEMA_VERSION:
+                    raise StoreError(
+                        f"{self.path} was written by a newer ATLES (schema {version}, this one knows {SCHEMA_VERSION});"
+                        " upgrade ATLES, or choose another --home"
+                    )
+                if version == SCHEMA_VERSION:
+                    return
+                if (
+                    version == 0
+                    and connection.execute("select 1 from sqlite_master where name = 'session_memories'").fetchone()
+                ):
+                    # The original's database: its one table moves aside, and stays readable.
+                    connection.execute("alter table session_memories rename to session_memories_original")
+                # Each step says what is to be done before the present tables are made, and what after.
+                steps = [
+                    text_of(f"sqlite/migrate_{n}.sql").split("-- @schema", 1)
+                    for n in range(version or SCHEMA_VERSION, SCHEMA_VERSION)
+                ]
+                before, after = ([step[part] for step in steps] for part in (0, 1))
+                for statement in _statements("\n".join([*before, text_of("sqlite/schema.sql"), *after])):
+                    connection.execute(statement)
+                connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
+        finally:
+            connection.execute("pragma legacy_alter_table = off")
+            connection.execute("pragma foreign_keys = on")
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("pragma journal_mode = wal")
+            # A commit is on the disk before a session's file moves away: FULL, not NORMAL.
+            connection.execute("pragma synchronous = full")
+            connection.execute("pragma foreign_keys = on")
+            # What was forgotten is overwritten, not just marked as free.
+            connection.execute("pragma secure_delete = on")
+            # 1 MiB of page cache: the daemon idles all day, and the kernel caches the file anyway.
+            connection.execute("pragma cache_size = -1024")
+            self._local.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with _EXPLAINED:
+            connection = self._connection
+            inside = connection.in_transaction
+            if not inside:
+                connection.execute("begin immediate")
+        if inside:
+            yield
+            return
+        try:
+            yield
+            with _EXPLAINED:
+                connection.execute("commit")
+        except BaseException:
+            # A full disk fails the commit and leaves the transaction open, or has ended it already.
+            if connection.in_transaction:
+                connection.execute("rollback")
+            raise
+
+    def lock(self, what: str) -> None:
+        """Held already: there is one writer at a time."""
+
+    def rows(self, query: str, /, **values: Any) -> list[sqlite3.Row]:
+        with _EXPLAINED:
+            return self._connection.execute(self._queries[query], values).fetchall()
+
+    def row(self, query: str, /, **values: Any) -> sqlite3.Row | None:
+        with _EXPLAINED:
+            return self._connection.execute(self._queries[query], values).fetchone()
+
+    def run(self, query: str, /, **values: Any) -> int:
+        with _EXPLAINED:
+            return self._connection.execute(self._queries[query], values).rowcount
+
+    def run_many(self, query: str, values: Sequence[Mapping[str, Any]]) -> int:
+        with _EXPLAINED:
+            return self._connection.executemany(self._queries[query], values).rowcount
+
+    def any_of(self, words: Iterable[str], beginnings: Iterable[str] = ()) -> str:
+        return " OR ".join([*map(_quoted, words), *(f"{_quoted(it)} *" for it in beginnings)])
+
+    def settle(self) -> None:
+        """Bring the file itself up to date and empty the write-ahead log: what was deleted is then in neither.
+
+        While somebody reads, nothing happens; the next call does it.
+        """
+        with _EXPLAINED:
+            connection = self._connection
+            connection.execute("pragma busy_timeout = 0")  # whoever writes meanwhile would wait as well
+            try:
+                connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            finally:
+                connection.execute(f"pragma busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+
+    def leads(self) -> bool:
+        return True  # one daemon has the home's lock
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+        self._local = threading.local()
+
+
+class _Explained:
+    """Turns what SQLite raises into what the store promises. A class, not a generator: it is entered at every query."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.IntegrityError):
+            raise Duplicate(f"the database refuses it: {error}") from error
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(f"the database cannot be used: {error}") from error
+
+
+_EXPLAINED = _Explained()
+
+
+def _quoted(word: str) -> str:
+    """As FTS5 takes it: whatever is in a word, none of it is read as syntax."""
+    return '"' + word.replace('"', " ").replace("\0", " ") + '"'
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

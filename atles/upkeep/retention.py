@@ -1,0 +1,289 @@
+"""What is deleted after a while, by `[retention]`; and what never is: the only copy of something not learned yet.
+
+Sessions stay in the database whatever goes here, and with them all that forgetting needs: which adapter saw what.
+"""
+
+import logging
+import math
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+from atles.capture import session_file
+from atles.errors import AtlesError
+from atles.layout import Home
+from atles.pipeline import journal, release
+from atles.pipeline.room import MIB, size
+from atles.records import Adapter, AdapterState
+from atles.settings import RetentionSettings
+from atles.store import Store
+
+log = logging.getLogger("atles.daemon")
+
+_DAY = 86_400.0
+_ASIDE = ".deleted-"  # a folder on its way out: nobody takes what is left of it for whole
+_OURS = re.compile(r"\d{4,}-[0-9a-f]{8}|\.deleted-.*")  # adapters that the daemon trained
+_STAMP = "%Y%m%d_%H%M%S"  # the end of a session log's name
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """Something that is to go, with its size in bytes and why; or, where `stays` says why, not."""
+
+    kind: str  # work, datasets, adapters, logs, processed or quarantine
+    name: str
+    bytes: int
+    why: str
+    delete: Callable[[], object] = field(repr=False, compare=False)
+    stays: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "name": self.name, "bytes": self.bytes, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What is gone, what could not be deleted and the error, and what had to stay."""
+
+    gone: Sequence[Doomed]
+    failed: Sequence[tuple[Doomed, str]]
+    kept: Sequence[Doomed]
+
+
+def doomed(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
+    """What is to go, at the Unix time `now`. Looks only. Raises OSError, StoreError."""
+    yield from _work(home, settings, now)
+    yield from _datasets(home, store, settings, now)
+    yield from _adapters(home, store, settings, now)
+    yield from _logs(home, settings, now)
+    yield from _processed(home, store, settings, now)
+    yield from _quarantine(home, settings, now)
+
+
+def prune(home: Home, store: Store, settings: RetentionSettings, now: float, most: float = math.inf) -> Pruned:
+    """Delete it, `most` things at one call, and log what that came to. Killed at any moment it leaves nothing that is
+    taken for more than it is; the next call does the rest. Raises OSError, StoreError where it cannot even look."""
+    gone: list[Doomed] = []
+    failed: list[tuple[Doomed, str]] = []
+    kept: list[Doomed] = []
+    for it in doomed(home, store, settings, now):
+        if it.stays:
+            kept.append(it)
+            continue
+        if len(gone) + len(failed) >= most:
+            break
+        try:
+            it.delete()
+        except (OSError, AtlesError) as error:
+            log.warning("%s cannot be deleted: %s", it.name, error)
+            failed.append((it, str(error)))
+        else:
+            gone.append(it)
+    _tell(gone, kept)
+    return Pruned(gone, failed, kept)
+
+
+def _tell(gone: Sequence[Doomed], kept: Sequence[Doomed]) -> None:
+    for (kind, why), items in grouped(gone).items():
+        log.info("deleted of %s: %d, %s, %s", kind, len(items), size(sum(it.bytes for it in items)), why)
+    for (kind, _), items in grouped(kept).items():
+        log.warning("of %s %d stay, the first is %s: %s", kind, len(items), items[0].name, items[0].stays)
+
+
+def grouped(items: Sequence[Doomed]) -> dict[tuple[str, str], list[Doomed]]:
+    """By kind and reason."""
+    found: dict[tuple[str, str], list[Doomed]] = defaultdict(list)
+    for it in items:
+        found[it.kind, it.why].append(it)
+    return found
+
+
+# --- each kind ---
+
+
+def _work(home: Home, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
+    """Folders of programs that wrote nothing for long. Those that run write; what was interrupted begins anew."""
+    for folder in _folders(home.work):
+        if folder == home.work / "serve":
+            yield from _old_folders("work", _folders(folder), settings.work_days, "work_days", now)
+        else:
+            yield from _old_folders("work", [folder], settings.work_days, "work_days", now)
+
+
+def _datasets(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
+    """Those that no adapter is still to be judged by, and none that may serve was trained on. Which examples were in
+    them the database knows, so forgetting still finds the adapters that saw one."""
+    needed = {
+        it.dataset_id
+        for it in store.adapters.list()
+        if it.state in (AdapterState.CANDIDATE, AdapterState.PROMOTED)
+    }  # fmt: skip
+    free = [folder for folder in _folders(home.datasets) if folder.name not in needed]
+    yield from _old_folders("datasets", free, settings.dataset_days, "dataset_days", now)
+
+
+def _adapters(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
+    known = store.adapters.list()
+    for adapter in known:
+        if adapter.state is not AdapterState.REJECTED:
+            continue
+        why = _too_old(datetime.fromisoformat(adapter.created_at).timestamp(), settings.rejected_adapter_days, now)
+        files = release.weights(home, adapter.name)
+        if why and files:
+            yield Doomed(
+                "adapters", adapter.name, sum(_size(it) for it in files), f"{why} (retention.rejected_adapter_days)",
+                _weights_of(home, store, adapter, now),
+            )  # fmt: skip
+    for adapter in _superseded(store, settings.rollback_adapters):
+        yield Doomed(
+            "adapters", adapter.name, _size(home.adapter(adapter.name)),
+            f"served before the last {settings.rollback_adapters} (retention.rollback_adapters)",
+            _whole_of(home, store, adapter, settings.rollback_adapters),
+        )  # fmt: skip
+    # What a training left that nobody took up again. Other names there are people's own.
+    names = {it.name for it in known}
+    left = [it for it in _folders(home.adapters) if _OURS.fullmatch(it.name) and it.name not in names]
+    yield from _old_folders("adapters", left, settings.work_days, "work_days", now)
+
+
+def _weights_of(home: Home, store: Store, adapter: Adapter, now: float) -> Callable[[], object]:
+    day = datetime.fromtimestamp(now, UTC).date()
+    return lambda: release.drop_weights(home, store, adapter, day)
+
+
+def _whole_of(home: Home, store: Store, adapter: Adapter, kept: int) -> Callable[[], object]:
+    reason = f"It served once; it was deleted to make room, {kept} that served later are kept."
+    return lambda: release.put_away(home, store, adapter.name, reason)
+
+
+def _superseded(store: Store, kept: int) -> list[Adapter]:
+    """Adapters that passed the gate and are too far back to be gone back to; none where all are kept."""
+    if not kept:
+        return []
+    promoted = [it for it in store.adapters.list() if it.state is AdapterState.PROMOTED]
+    # The newest, too: one that was rolled back from may be promoted again.
+    stay = {*release.served(store)[-kept - 1 :], *(it.name for it in promoted[-kept:])}
+    return [it for it in promoted if it.name not in stay]
+
+
+def _logs(home: Home, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
+    """They are written from the database, which keeps every entry."""
+    if not settings.log_days:
+        return
+    why = f"older than {settings.log_days:g} days (retention.log_days)"
+    before = now - settings.log_days * _DAY
+    for path in sorted(home.logs.glob("session_log_*.json")):
+        if _logged_at(path) < before:
+            yield Doomed("logs", path.name, _size(path), why, _remover(path))
+    if length := journal.old_length(home.master_log, before):
+        yield Doomed("logs", home.master_log.name, length, why, lambda: journal.cut(home.master_log, before))
+
+
+def _logged_at(path: Path) -> float:
+    """By its name: a file may be written anew, as when something of it was forgotten."""
+    try:
+        return datetime.strptime(path.stem[-15:], _STAMP).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return path.stat().st_mtime
+
+
+def _processed(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
+    files = sorted((it.stat().st_mtime, it) for it in home.processed.glob("*.json"))
+    total = sum(_size(path) for _, path in files)
+    limit = settings.processed_mb * MIB
+    for written, path in files:
+        why = _too_old(written, settings.processed_days, now)
+        if why:
+            why += " (retention.processed_days)"
+        elif limit and total > limit:
+            why = f"all take more than {size(limit)} (retention.processed_mb)"
+        else:
+            return  # the others are newer
+        stays = _not_stored(store, path)
+        if not stays:
+            total -= _size(path)
+        yield Doomed("processed", path.name, _size(path), why, _remover(path), stays)
+
+
+def _not_stored(store: Store, path: Path) -> str:
+    """Why the file is the only copy of what it holds; "" where the database has it."""
+    out = "move it to sessions/ to have it learned"
+    try:
+        session = session_file.parse(path.read_bytes(), path.name)
+        stored = store.sessions.get(session.session_id).session
+    except AtlesError as error:
+        return f"the database does not have it ({error}); {out}"
+    if len(stored.messages) < len(session.messages):
+        return f"the database has {len(stored.messages)} of its {len(session.messages)} messages; {out}"
+    return ""
+
+
+def _quarantine(home: Home, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
+    names = sorted({it.name.removesuffix(".reason.txt") for it in home.quarantine.iterdir() if it.is_file()})
+    for name in names:
+        # The reason first: what lists them goes by the reasons.
+        both = [it for it in (home.quarantine / f"{name}.reason.txt", home.quarantine / name) if it.exists()]
+        if why := _too_old(max((it.stat().st_mtime for it in both), default=now), settings.quarantine_days, now):
+            why += " (retention.quarantine_days)"
+            yield Doomed("quarantine", name, sum(_size(it) for it in both), why, _remover(*both))
+
+
+# --- files ---
+
+
+def _too_old(written: float, days: float, now: float) -> str:
+    return f"older than {days:g} days" if days and written < now - days * _DAY else ""
+
+
+def _old_folders(kind: str, folders: Sequence[Path], days: float, setting: str, now: float) -> Iterator[Doomed]:
+    for folder in folders:
+        why = _too_old(_last_written(folder), days, now)
+        if folder.name.startswith(_ASIDE):
+            yield Doomed(kind, folder.name, _size(folder), "left of a deletion", _remover(folder))
+        elif why:
+            yield Doomed(kind, folder.name, _size(folder), f"{why} (retention.{setting})", _remover(folder))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(it for it in folder.iterdir() if it.is_dir() and not it.is_symlink()) if folder.is_dir() else []
+
+
+def _last_written(folder: Path) -> float:
+    """When something in it was written last, the folder itself included."""
+    return max((it.st_mtime for it in _states(folder)), default=math.inf)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return sum(it.st_size for it in _states(path) if S_ISREG(it.st_mode))
+
+
+def _states(path: Path) -> Iterator[os.stat_result]:
+    """Of a file, or of a folder and all in it; what goes meanwhile is left out: programs are at work."""
+    for it in (path, *(path.rglob("*") if path.is_dir() else ())):
+        with suppress(FileNotFoundError):
+            yield it.lstat()
+
+
+def _remover(*paths: Path) -> Callable[[], None]:
+    """Deletes files one after the other, and folders as a whole."""
+
+    def remove() -> None:
+        for path in paths:
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
+                continue
+            aside = path if path.name.startswith(_ASIDE) else path.with_name(_ASIDE + path.name)
+            if aside != path:
+                path.rename(aside)
+            shutil.rmtree(aside)
+
+    return remove
