@@ -18,7 +18,7 @@ from atles.config import load_settings
 from atles.errors import AtlesError, HomeLocked
 from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
-from atles.pipeline import jobs, journal, lanes, release
+from atles.pipeline import jobs, journal, lanes
 from atles.pipeline.crew import Crew
 from atles.pipeline.progress import ProgressNote
 from atles.queue import Job
@@ -27,6 +27,7 @@ from atles.settings import Settings, listed
 from atles.store import existing_store, open_store
 from atles.upkeep.clocks import Clocks, last_seen, passed, set_meanwhile
 from atles.upkeep.disk import DiskWatch
+from atles.upkeep.errands import errands
 from atles.upkeep.house import Chore, House
 from atles.upkeep.retention import prune
 from atles.upkeep.notify import Supervisor
@@ -135,8 +136,7 @@ class LearningDaemon:
         )  # fmt: skip
         self._monitor = Monitor(home.sessions, self._take, settings.daemon.poll_seconds)
         self._house = House(self._chores(), self._stop, self.store.database.leads)
-        # In a thread of its own: it may wait for the network, and leases are not to run out meanwhile.
-        self._errands = House([Chore("tidying adapters", _STATS_SECONDS, self._tidy)], self._stop)
+        self._errands = errands(self.store, self._crew.context.shelf, self._stop)
         if self._with_gateway:
             self._gateway = self._open_gateway()
             self._tell_owner()
@@ -184,7 +184,7 @@ class LearningDaemon:
             Chore("settling the database", beat, self.store.database.settle),
             Chore("closing abandoned sessions", beat, self._close_abandoned),
             Chore("fading memories", _STATS_SECONDS, self._fade, leader=True),
-            Chore("pruning", _PRUNE_SECONDS, self._prune, leader=True),
+            Chore("pruning", _PRUNE_SECONDS, self._prune),  # each its own home
             Chore("statistics", _STATS_SECONDS, lambda: journal.publish_stats(self.store, self.home, self.uptime)),
         ]
 
@@ -200,9 +200,6 @@ class LearningDaemon:
         idle_minutes = self.settings.daemon.idle_minutes
         for path in close_abandoned(self.home, idle_minutes * 60, quiet=self._quiet):
             log.info("closed %s: its host wrote nothing for %g minutes", path.name, idle_minutes)
-
-    def _tidy(self) -> None:
-        release.tidy(self.store, self._crew.context.shelf)
 
     def _prune(self) -> None:
         if self._clocks.trusted():

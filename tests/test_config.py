@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from atles.config import load_settings
+from atles.config import load_settings, masked
 from atles.errors import ConfigError
 from atles.layout import Home
 from atles.settings import Settings, help_texts, keys
@@ -133,3 +133,66 @@ def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
 def test_every_setting_has_a_default_that_its_rules_accept_and_a_line_of_help(tmp_path: Path) -> None:
     assert load(tmp_path, None, {}, *(f"{key}={value}" for key, value in keys().items())) == Settings()
     assert all(help_texts()[key] for key in keys())
+
+
+SECRET = "postgresql://me:hunter2@db/atles"
+
+
+def test_a_password_is_not_taken_from_the_command_line(tmp_path: Path) -> None:
+    message = error(tmp_path, None, {}, f"store.url={SECRET}")
+    assert "store.url on the command line holds a password" in message
+    assert f"{tmp_path / 'atles.toml'} (and `chmod 600` it)" in message and "ATLES_STORE_URL" in message
+    assert "hunter2" not in message
+    assert load(tmp_path, f'[store]\nurl = "{SECRET}"\n').store.url == SECRET
+    assert load(tmp_path, None, {"ATLES_STORE_URL": SECRET}).store.url == SECRET
+    named = load(tmp_path, None, {}, "store.url=postgresql://me@db:5432/atles")
+    assert named.store.url == "postgresql://me@db:5432/atles", "a user's name is no secret"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("memory.llm_url", "http://me:hunter2@host/v1"),
+        ("memory.llm_url", "https://hunter2@host/v1"),
+        ("gateway.upstream", "http://me:hunter2@host/v1"),
+        ("store.url", "mysql://me:hunter2@db"),
+        ("train.epochs", SECRET),
+        ("train.enabled", SECRET),
+    ],
+)
+def test_no_message_shows_a_password(tmp_path: Path, key: str, value: str) -> None:
+    section, option = key.split(".")
+    variable = f"ATLES_{key.replace('.', '_').upper()}"
+    for message in (
+        error(tmp_path, f'[{section}]\n{option} = "{value}"\n'),
+        error(tmp_path, "", {variable: value}),
+        error(tmp_path, "", {}, f"{key}={value}"),
+        error(tmp_path, "", {}, f"{key}:{value}"),
+    ):
+        assert "hunter2" not in message and "***" in message, message
+
+
+def test_a_model_server_keeps_its_password_to_itself(tmp_path: Path) -> None:
+    message = error(tmp_path, '[models.big]\nurl = "http://me:hunter2@host/v1"\n')
+    assert "models.url" in message and "hunter2" not in message
+    assert "hunter2" not in error(tmp_path, f'[store]\nurl = ["{SECRET}"]\n')
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (SECRET, "postgresql://me:***@db/atles"),
+        ("postgresql://me:p@ss/w:rd@db/atles", "postgresql://me:***@db/atles"),
+        ("postgresql://:hunter2@db", "postgresql://:***@db"),
+        ("postgresql://db/atles?user=me&password=hunter2&sslmode=require",
+         "postgresql://db/atles?user=me&password=***&sslmode=require"),
+        ("HTTPS://token@host/v1", "HTTPS://***@host/v1"),
+        ("postgresql://me@db/atles", "postgresql://me@db/atles"),
+        ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434/v1"),
+        ("https://host/v1/@cf/model", "https://host/v1/@cf/model"),
+        ("hf:a/b", "hf:a/b"),
+        (7, 7),
+    ],
+)  # fmt: skip
+def test_what_is_shown_of_an_address(value: object, shown: object) -> None:
+    assert masked(value) == shown

@@ -139,7 +139,7 @@ def test_a_broken_database_is_an_error_and_leaves_no_lock(home: Home, fake: Fake
 
 
 def test_the_status_of_nothing(tmp_path: Path) -> None:
-    with pytest.raises(AtlesError, match="holds no ATLES data"):
+    with pytest.raises(AtlesError, match="there is no ATLES home at"):
         home_status(Home(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
 

@@ -41,11 +41,11 @@ def run(scope: Scope, quiet: bool) -> None:
       atles run
       atles run --set train.enabled=false       memory only
     """
-    wait = until_told()
+    settings, wait = scope.settings(), until_told()
     faulthandler.enable()  # whoever is ended by a watchdog (SIGABRT) says where each thread was
     supervisor = Supervisor(os.environ)
     daemon = LearningDaemon(
-        scope.home, scope.settings(), console=not quiet, embedded=False, gateway=True, supervisor=supervisor
+        scope.home, settings, console=not quiet, embedded=False, gateway=True, supervisor=supervisor
     )
     daemon.start()
     # `atles start` waits for this line, and reads no other.

@@ -14,6 +14,7 @@ from atles.pipeline.crew import Crew
 from atles.pipeline.progress import ProgressNote
 from atles.store import open_store
 from atles.upkeep.disk import DiskWatch
+from atles.upkeep.errands import errands
 from atles.upkeep.house import Chore, House
 
 _STOP_SECONDS = 15.0
@@ -66,8 +67,11 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
         )
         crew.start()
         house.start()
+        away = errands(store, crew.context.shelf, crew.stop_word)
+        away.start()
         click.echo(f"an ATLES worker (pid {os.getpid()}) does {', '.join(chosen)} for {store.database.name}")
         wait()
         crew.stop(_STOP_SECONDS)
+        away.join(_STOP_SECONDS)
         progress.clear()
         logs.close()

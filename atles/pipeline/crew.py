@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Collection
 
+from atles.errors import StoreError
 from atles.layout import Home
 from atles.pipeline import lanes, release, steps
 from atles.pipeline.chosen import open_memory, open_teacher
@@ -76,4 +77,7 @@ class Crew:
         for worker in self.workers:
             if not worker.join(seconds):
                 log.warning("lane %s did not end in time; its job is taken up at the next start", worker.lane)
-        self.queue.leave()
+        try:
+            self.queue.leave()
+        except StoreError as error:
+            log.warning("the others learn by its silence that this worker has gone: %s", error)

@@ -47,6 +47,7 @@ def add(
     since = moment(valid_from) or now().isoformat(timespec="seconds")
     with store.transaction():
         number = store.sessions.user_to_write(user)
+        store.sessions.lock(number)
         for known in store.memories.same_words(number, folded(clean)):
             if known.type == kind and bool(known.valid_to) == bool(valid_to):
                 return known, False

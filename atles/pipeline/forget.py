@@ -19,7 +19,7 @@ from atles.pipeline.recall import MONTHS, STOP_WORDS, idf
 from atles.pipeline.reconcile import folded
 from atles.records import ForgetRequest, Memory, canonical_json
 from atles.store import Store
-from atles.store.sessions import StoredSession, rowids
+from atles.store.sessions import StoredSession, rowids, user_of
 from atles.store.turns import said
 
 _RARE = 12  # messages: a name that more of them hold is more than the user can mean
@@ -60,6 +60,8 @@ def forget_messages(store: Store, messages: Iterable[int]) -> Forgotten:
     if not rowids_:
         return Forgotten(0, 0, ())
     with store.transaction():
+        for user in sorted(set(map(user_of, rowids_))):
+            store.sessions.lock(user)
         store.turns.remove_messages(rowids_)
         store.vectors.remove(rowids_)
         store.feedback.remove(rowids_)

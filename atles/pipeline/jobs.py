@@ -9,7 +9,7 @@ from atles.layout import Home
 from atles.pipeline import rating, release, schedule
 from atles.pipeline.finetune import ModelFineTuner, Progress
 from atles.pipeline.forget import forget_files
-from atles.pipeline.lanes import EMBED, LEARN, PUBLISH, TRAIN
+from atles.pipeline.lanes import LEARN, TRAIN
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.room import Room
 from atles.pipeline.shelf import Shelf, open_shelf

@@ -8,6 +8,8 @@ import re
 from datetime import datetime
 from pathlib import Path
 
+from filelock import FileLock
+
 from atles.clock import compact
 from atles.layout import Home, file_name, make_folder, private, sync_folder, write_atomic
 from atles.pipeline import schedule
@@ -89,15 +91,21 @@ def publish(store: Store, home: Home, uptime_seconds: float) -> None:
     """Bring `session_log_*.json`, `master_log.jsonl` and `daemon_stats.json` up to date. Raises OSError."""
     make_folder(home.logs)
     lines = []
-    for seq, at, logged in store.logs.after(_last_published(home.master_log)):
-        name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
-        write_atomic(home.logs / name, json.dumps(logged, indent=2), sync_name=False)
-        lines.append(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
-    if lines:
-        sync_folder(home.logs)  # first: a line says that the session's own file is written
-        with open(home.master_log, "a", encoding="utf-8", opener=private) as file:
-            file.writelines(lines)
+    with _publishing(home.logs):
+        for seq, at, logged in store.logs.after(_last_published(home.master_log)):
+            name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
+            write_atomic(home.logs / name, json.dumps(logged, indent=2), sync_name=False)
+            lines.append(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
+        if lines:
+            sync_folder(home.logs)  # first: a line says that the session's own file is written
+            with open(home.master_log, "a", encoding="utf-8", opener=private) as file:
+                file.writelines(lines)
     publish_stats(store, home, uptime_seconds)
+
+
+def _publishing(logs: Path) -> FileLock:
+    """Held by who writes the master log: workers may share a home, and people prune it."""
+    return FileLock(logs / ".publishing", mode=0o600)
 
 
 def publish_stats(store: Store, home: Home, uptime_seconds: float) -> None:
@@ -124,14 +132,12 @@ def old_length(master_log: Path, before: float) -> int:
 
 
 def cut(master_log: Path, before: float) -> None:
-    """Take the entries from before that Unix time out of the master log. Raises OSError.
-
-    A daemon may append to it meanwhile: what it misses there it writes again.
-    """
-    if old := old_length(master_log, before):
-        with open(master_log, "rb") as file:
-            file.seek(old)
-            write_atomic(master_log, file.read())
+    """Take the entries from before that Unix time out of the master log. Raises OSError."""
+    with _publishing(master_log.parent):
+        if old := old_length(master_log, before):
+            with open(master_log, "rb") as file:
+                file.seek(old)
+                write_atomic(master_log, file.read())
 
 
 def _at(line: bytes) -> float:

@@ -14,6 +14,7 @@ def note(store: Store, session_id: str, position: int, feedback: Feedback, level
         stored = store.sessions.get(session_id) if store.sessions.holds(session_id) else None
         if stored is None or position >= len(stored.session.messages):
             return None  # its steps find it when it is
+        store.sessions.lock(stored.user)
         turn_down(store, stored)
         return stored
 

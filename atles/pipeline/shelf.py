@@ -42,6 +42,8 @@ class Shelf:
         wrong = _wrong(folder, adapter)
         if wrong and self._artifacts.fetch(_ADAPTERS, _weights_name(adapter), folder):
             wrong = _wrong(folder, adapter)
+        if wrong and adapter.state is AdapterState.REJECTED:
+            raise AtlesError(f"{wrong}; it was rejected: {adapter.reason}")
         if wrong:
             out = "`atles rollback` goes back to what served before, `atles train --now` makes another"
             raise self._missing(f"{wrong}; {out}")
@@ -84,11 +86,19 @@ class Shelf:
         for it in adapters:
             folder, data = self.home.adapter(it.name), self.home.dataset(it.dataset_id)
             if _weights_name(it) in missing[_ADAPTERS] and not _wrong(folder, it):
-                self._artifacts.publish(_ADAPTERS, _weights_name(it), folder, _files(folder, _WEIGHTS))
+                self._share(_ADAPTERS, _weights_name(it), folder, _files(folder, _WEIGHTS))
             if it.dataset_id in missing[_DATASETS] and (data / _MANIFEST).exists():
-                self._artifacts.publish(_DATASETS, it.dataset_id, data, _files(data, _MANIFEST))
+                self._share(_DATASETS, it.dataset_id, data, _files(data, _MANIFEST))
             if it.verdict and _report_name(it) in missing[_REPORTS] and _has_report(folder, it):
-                self._artifacts.publish(_REPORTS, _report_name(it), folder, _REPORT_FILES)
+                self._share(_REPORTS, _report_name(it), folder, _REPORT_FILES)
+
+    def _share(self, kind: str, name: str, folder: Path, files: Sequence[str]) -> None:
+        try:
+            self._artifacts.publish(kind, name, folder, files)
+        except ArtifactError as error:
+            # Somebody shared it a moment ago: the same, though what lies beside it may differ a little.
+            if error.kind != "conflict":
+                raise
 
     def _missing(self, what: str) -> AtlesError:
         if not self._artifacts.url:

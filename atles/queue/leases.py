@@ -66,7 +66,7 @@ class LeaseQueue:
             self._db.run("jobs.renew", id=job.id, owner=self._owner, until=until)
 
     def done(self, job: Job) -> None:
-        self._mine(self._db.run("jobs.done", id=job.id, owner=self._owner, at=timestamp()), job)
+        self._mine(self._db.run("jobs.done", id=job.id, owner=self._owner), job)
 
     def retry(self, job: Job, error: str, delay: float) -> None:
         run_after = self._clock() + min(delay, LONGEST_DELAY)

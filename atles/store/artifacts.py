@@ -100,7 +100,7 @@ class Artifacts:
                     pass  # it is gone
 
     def names(self, kind: str) -> Mapping[str, bool]:
-        """What lies there, and whether it is whole: of what is not, somebody is sharing it or died while doing so."""
+        """What lies there, and whether it is whole: what is not is being shared or deleted, or who did so died."""
         if not self.url:
             return {}
         fs, root = self._place
@@ -111,14 +111,6 @@ class Artifacts:
                 paths = []  # nothing was ever shared
         found = [PurePosixPath(path).name for path in paths]
         return {name.removesuffix(".json"): f"{name.removesuffix('.json')}.json" in found for name in found}
-
-    def has(self, kind: str, name: str) -> bool:
-        """Whether it is there, and whole."""
-        if not self.url:
-            return False
-        fs, root = self._place
-        with self._explained(f"{self._at(kind, name)} cannot be looked for"):
-            return fs.exists(f"{root}/{kind}/{name}.json")
 
     @cached_property
     def _place(self) -> tuple[Any, str]:

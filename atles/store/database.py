@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class Row(Protocol):

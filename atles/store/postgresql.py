@@ -5,7 +5,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib.metadata import version as installed
 from importlib.resources import files
@@ -103,7 +103,15 @@ class PostgreSQL(Database):
         if getattr(self._local, "inside", False):
             yield
             return
-        with self.explained(), self.connection.transaction():
+        with self.explained(), ExitStack() as stack:
+            connection = self.connection
+            try:
+                stack.enter_context(connection.transaction())
+            except psycopg.OperationalError:
+                if not connection.closed:
+                    raise
+                # The server was restarted since this thread last spoke to it; nothing has happened yet.
+                stack.enter_context(self.connection.transaction())
             self._local.inside = True
             try:
                 yield

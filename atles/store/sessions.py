@@ -17,6 +17,11 @@ _USER_BITS = 40  # of a rowid, for what belongs to one user: a million millions
 _SKEW = timedelta(days=1)  # a clock that is further ahead than this is wrong
 
 
+def user_of(rowid: int) -> int:
+    """Whose message or memory that is."""
+    return rowid >> _USER_BITS
+
+
 def rowids(user: int) -> tuple[int, int]:
     """The first and the last rowid of a user's messages and memories."""
     return user << _USER_BITS, (user + 1 << _USER_BITS) - 1

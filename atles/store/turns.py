@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from atles.store.database import Database, Row
+from atles.store.sessions import rowids
 
-_USER_BITS = 40  # a message's rowid is user << 40 | running number
 # Han, kana and Hangul, which are written without spaces or with endings glued on: each sign is indexed as a word.
 _SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003fa1f"
 _SIGN = re.compile(f"[{_SIGNS}]")
@@ -72,8 +72,8 @@ class Turns:
 
     def span(self, user: int) -> tuple[int, int]:
         """The first and last rowid that a user's messages have; (n, n - 1) where there are none."""
-        first = user << _USER_BITS
-        row = self._db.row("turns.last", first=first, last=((user + 1) << _USER_BITS) - 1)
+        first, last = rowids(user)
+        row = self._db.row("turns.last", first=first, last=last)
         return first, row["last"] if row and row["last"] is not None else first - 1
 
     def with_word(self, word: str, first: int, last: int) -> list[int]:

@@ -3,6 +3,7 @@
 import plistlib
 from collections.abc import Sequence
 from pathlib import Path
+from xml.parsers.expat import ExpatError
 
 from atles.layout import Home
 from atles.upkeep.service import Keeper, Service
@@ -39,7 +40,7 @@ class Launchd(Keeper):
         try:
             arguments = plistlib.loads(definition)["ProgramArguments"]
             return arguments[arguments.index("--home") + 1] if "atles" in arguments else None
-        except (plistlib.InvalidFileException, ValueError, LookupError, TypeError):
+        except (plistlib.InvalidFileException, ExpatError, ValueError, LookupError, TypeError):
             return None
 
     def begin(self, name: str) -> Sequence[Sequence[str]]:

@@ -145,3 +145,13 @@ def test_doctor_knows_the_packages_of_the_extra() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     extra = project["project"]["optional-dependencies"]["train"]
     assert {requirement.split(">")[0] for requirement in extra} == set(doctor_module.TRAIN_PACKAGES)
+
+
+def test_config_shows_no_password(call: Call, told: Told, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.mkdir()
+    (root / "atles.toml").write_text('[store]\nurl = "postgresql://me:hunter2@db/atles"\n')
+    found = {it["key"]: it for it in told("config")}
+    assert found["store.url"]["value"] == "postgresql://me:***@db/atles" and found["store.url"]["from"] == "file"
+    monkeypatch.setenv("ATLES_STORE_URL", "postgresql://me:hunter3@db/atles")
+    shown = call("config").stdout
+    assert "me:***@db" in shown and "hunter" not in shown

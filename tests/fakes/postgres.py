@@ -38,6 +38,8 @@ class Server:
             shutil.chown(self._folder, self._user)
         data = self._folder / "data"
         self._bin = _binaries()
+        if self._user and "site-packages" in self._bin.parts:  # where that user may not look
+            self._bin = Path(shutil.copytree(self._bin.parent, self._folder / "programs")) / "bin"
         self._run("initdb", "-D", str(data), "-A", "trust", "-U", "atles", "-E", "UTF8", "--locale=C", "--no-sync")
         options = f"-c listen_addresses='' -c unix_socket_directories={self._folder} -c max_connections=200"
         self._run("pg_ctl", "-D", str(data), "-l", str(self._folder / "log"), "-w", "-o", f"{options} -F", "start")

@@ -103,7 +103,7 @@ def test_what_failed_is_tried_again(served: Served) -> None:
 
 def test_a_file_in_quarantine_is_tried_again(served: Served) -> None:
     (served.home.sessions / "completed_bad.json").write_text("{")
-    served.pipeline.now += 60
+    served.pipeline.clock.sleep(60)
     assert served.pipeline.inbox.take(served.home.sessions / "completed_bad.json") is None
     (file,) = served.admin.get("/api/sessions")["quarantine"]
     assert served.keyed("ann").get("/api/sessions")["quarantine"] == []
@@ -315,7 +315,10 @@ def test_a_failure_that_nobody_foresaw_has_the_one_shape(served: Served, monkeyp
 
 def test_the_api_does_what_the_commands_do() -> None:
     """A command that shows or changes what is remembered has a route; the others start things or talk."""
-    elsewhere = "start stop restart run ingest drain logs chat ask export demo doctor config keys".split()
+    elsewhere = (
+        "start stop restart run worker cluster ingest drain logs chat ask export demo doctor config keys"
+        " install prune backup restore migrate"
+    ).split()
     commands = {name for section in SECTIONS.values() for name in section} - set(elsewhere)
     paths = " ".join(route.path for route in ROUTES)
     spoken = {"memory": "memories", "report": "report"}

@@ -43,7 +43,10 @@ class Pipeline:
         self.store = open_store(home, settings)
         self.clock = Clock(self.store, getattr(self, "clock", None))
         self.queue = queue_of(self.store, f"worker-{time.monotonic_ns()}", lambda: self.clock())
+        if hasattr(self, "workers"):
+            self.clock.sleep(61)  # whoever had these jobs is silent since
         self.queue.release_others()
+        self.queue.recover()
         self.memory = MemoryProcessor(store=self.store, settings=settings)
         self.tuner = ModelFineTuner(home=home, settings=settings)
         self.context = jobs.Context(

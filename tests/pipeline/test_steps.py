@@ -453,8 +453,8 @@ def test_a_training_that_is_told_to_stop_has_not_failed(pipeline: Pipeline, fake
     fake.modes("train", "slow", "ok")
     pipeline.arrive(*(chat(number) for number in range(1, 14)))
     pipeline.context.progress = lambda event: pipeline.stop.set()
-    while job := pipeline.queue.next_due("learn"):
-        pipeline.clock.until(job)
+    while pipeline.queue.busy("learn"):
+        pipeline.clock.until(pipeline.queue.next_due("learn") or 0)
         pipeline.workers[0].run_one()
     pipeline.clock.sleep(10)
     pipeline.workers[1].run_one()
@@ -563,7 +563,8 @@ def test_a_training_that_is_put_off_holds_no_log_back_and_comes_later(pipeline: 
     pipeline.arrive(*(chat(number) for number in range(1, 14)))
     began = pipeline.clock.slept
     pipeline.work_off()
-    assert pipeline.clock.slept - began > 2 * 60 and len(fake.runs("train")) == 1 and pipeline.store.adapters.active()[1]
+    assert pipeline.clock.slept - began > 2 * 60 - 2 and len(fake.runs("train")) == 1
+    assert pipeline.store.adapters.active()[1]
     entry = pipeline.log("session_001")
     assert entry["training"].startswith("did not take part yet") and not entry["fine_tune_applied"]
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +22,7 @@ from atles.daemon import LearningDaemon
 from atles.errors import AtlesError, StoreError
 from atles.insights.training import training
 from atles.layout import Home
-from atles.pipeline import jobs, lanes, room
+from atles.pipeline import jobs, room, training_steps
 from atles.pipeline.room import MIB, Room, size
 from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job, NewJob
@@ -328,11 +329,14 @@ def test_below_the_limit_sessions_wait_and_nothing_fails(daemon: LearningDaemon,
     until(lambda: not any(path.exists() for path in files), "they are taken in, unasked")
     assert daemon.drain() == []
     seen = daemon.get_status()
-    assert seen["disk"]["state"] == "ok" and seen["stats"]["sessions_processed"] == 5
+    assert seen["disk"]["state"] == "no training" and seen["stats"]["sessions_processed"] == 5
     assert seen["queue"]["dead"] == []
 
 
-def test_a_drain_says_which_training_it_leaves(home: Home, fake: FakePrograms, disk: Disk) -> None:
+def test_a_drain_says_which_training_it_leaves(
+    home: Home, fake: FakePrograms, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_steps, "_LOOK_AGAIN_SECONDS", 1.0)
     disk.free_mb = 1000
     for number in range(1, 14):
         drop(home, chat(number))
@@ -343,16 +347,12 @@ def test_a_drain_says_which_training_it_leaves(home: Home, fake: FakePrograms, d
             daemon.drain()
         assert len(daemon.store.sessions.list()) == 13 and fake.runs("train") == []
         disk.free_mb = 3000
-        daemon.queue.put(jobs.at_once())
-        daemon._wake(lanes.TRAIN)
         assert daemon.drain() == [] and len(daemon.store.adapters.list()) == 1
     finally:
         daemon.stop()
 
 
 def test_everybody_who_looks_is_told(home: Home, fake: FakePrograms, disk: Disk) -> None:
-    from urllib.request import urlopen
-
     settings = Settings(disk=LIMITS, gateway=GatewaySettings(port=0, upstream="http://127.0.0.1:9/v1"))
     daemon = LearningDaemon(home, settings, gateway=True)
     daemon.start()
@@ -375,8 +375,6 @@ def test_everybody_who_looks_is_told(home: Home, fake: FakePrograms, disk: Disk)
         assert findings["disk"]["state"] == "fail" and "atles prune --dry-run" in findings["disk"]["fix"]
         with urlopen(f"{daemon.gateway_url}/readyz") as answer:
             assert json.load(answer) == {"status": "ready", "disk": "no learning"}
-        with urlopen(f"{daemon.gateway_url}/api/status") as answer:
-            assert json.load(answer)["disk"] == {"free": 100 * MIB, "state": "no learning"}
     finally:
         daemon.stop()
 
@@ -437,7 +435,7 @@ def test_twenty_chats_on_a_full_disk_are_all_learned_when_there_is_room(
             filler.unlink()
             host.communicate("\n", timeout=60)
             assert host.returncode == 0
-            until(lambda: home.master_log.exists() and idle(home), "all are learned")
+            until(lambda: home.master_log.exists() and idle(home), "all are learned", 180)  # a lease may have to run out
             assert daemon.terminate() == 0
         lines = [json.loads(line) for line in home.master_log.read_text().splitlines()]
         assert sorted(it["session_id"] for it in lines) == [f"session_{number:03d}" for number in range(20)]

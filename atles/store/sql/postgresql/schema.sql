@@ -1,4 +1,4 @@
--- Version 5, the tables of sqlite/schema.sql: what each is for is said there, once.
+-- Version 6, the tables of sqlite/schema.sql: what each is for is said there, once.
 
 -- A JSON text as PostgreSQL takes it, which knows neither NUL nor halves of characters.
 create function as_json(document text) returns jsonb language sql immutable parallel safe as $$

@@ -23,8 +23,7 @@ returning *
 update jobs set lease_until = :until where id = :id and state = 'running' and lease_owner = :owner
 
 -- name: done
-update jobs set state = 'done', finished_at = :at, error = ''
-where id = :id and state = 'running' and lease_owner = :owner
+delete from jobs where id = :id and state = 'running' and lease_owner = :owner
 
 -- name: retry
 update jobs set state = 'waiting', run_after = :run_after, error = :error, lease_owner = ''

@@ -1,4 +1,4 @@
--- Version 5. session_memories is a public contract (docs/storage.md); its columns never change.
+-- Version 6. session_memories is a public contract (docs/storage.md); its columns never change.
 
 create table if not exists users (
     id   integer primary key,
@@ -189,7 +189,7 @@ create table if not exists jobs (
     key         text not null,
     lane        text not null,
     payload     text not null,               -- JSON object
-    state       text not null check (state in ('waiting', 'running', 'done', 'dead')),
+    state       text not null check (state in ('waiting', 'running', 'dead')),
     attempts    integer not null default 0,
     run_after   real not null,               -- Unix time
     lease_owner text not null default '',

@@ -1,0 +1,89 @@
+"""What the engine itself takes of a session, CPU and time, with steps that do nothing."""
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+
+from atles.records import Session
+from bench.figures import Figure, percentile, say
+from bench.scale.program import ORDER
+from bench.scale.team import Giver, Supply, Team
+from bench.stores import Place
+
+CPU_TARGET_MS, START_TARGET_MS = 3.0, 50.0
+_USERS = 40
+_WARM = 50  # sessions that do not count: caches, prepared statements
+_PAUSE_SECONDS = (0.05, 0.25)  # between two that come one by one
+_LOOKED_FOR = 12  # jobs that nobody tells of; each may take as long as the daemon's look around
+
+
+def figures(place: Place, supply: Supply, sessions: int, starts: int, workers: int = 0) -> list[Figure]:
+    """CPU of a backlog, and of jobs that another process puts one by one; how soon these start."""
+    told = workers > 0  # PostgreSQL tells workers of a new job; in SQLite another process's are found by looking
+    say(f"scale: {place.name}, steps that do nothing")
+    with Team(place, 0.0, workers) as team, Giver(place) as giver:
+        giver.give(*supply.take(_WARM, _USERS))
+        team.finish()
+        made = supply.take(sessions, _USERS)
+        before, server, own = team.cpu_seconds(), place.server_cpu_seconds(), time.process_time()
+        giver.give(*made)
+        put = time.process_time() - own
+        team.finish()
+        jobs, served = team.cpu_seconds() - before, place.server_cpu_seconds() - server
+        waits = _starts(team, supply.take(starts if told else _LOOKED_FOR, _USERS), giver.give, told)
+    note = f"three jobs of each; {sessions} sessions at once"
+    each = 1e3 / sessions
+    return [
+        Figure(f"{place.name}: the worker's CPU per session", jobs * each, "CPU-ms", CPU_TARGET_MS, note),
+        Figure(f"{place.name}: to store a session and put its job", put * each, "CPU-ms", note="in one transaction"),
+        *([Figure(f"{place.name}: the server's CPU per session", served * each, "CPU-ms", note="both")] if served else []),
+        *_waits(f"{place.name}: job put by another process -> started", waits, START_TARGET_MS if told else None,
+                "" if told else "found by looking; sessions come as files"),
+    ]  # fmt: skip
+
+
+def files(place: Place, supply: Supply, starts: int) -> list[Figure]:
+    """From a file's rename into sessions/ to the start of its first step, in one daemon."""
+    stage = place.home.root.with_name("stage")
+    stage.mkdir(parents=True)
+
+    def drop(session: Session) -> None:
+        file = stage / place.home.completed(session.session_id).name
+        file.write_text(json.dumps(session.as_json()), "utf-8")
+        os.replace(file, place.home.sessions / file.name)
+
+    say(f"scale: {place.name}, files one by one")
+    with Team(place, 0.0) as team:
+        made = supply.take(starts, _USERS)
+        before = team.cpu_seconds()
+        waits = _starts(team, made, drop, told=True)
+        spent = 1e3 * (team.cpu_seconds() - before) / starts
+    return [
+        *_waits(f"{place.name}: file dropped -> started", waits, START_TARGET_MS, "parsed, scrubbed, stored, committed"),
+        Figure(f"{place.name}: the daemon's CPU per session, one by one", spent, "CPU-ms", note="with what takes the file"),
+    ]  # fmt: skip
+
+
+def _starts(
+    team: Team, made: list[Session], put: Callable[[Session], None], told: bool
+) -> list[float]:
+    """How long each session waited for its first step, in ms, from just before it was put."""
+    pause, came = random.Random(0), {}
+    for session in made:
+        time.sleep(pause.uniform(*_PAUSE_SECONDS))
+        came[session.session_id] = time.monotonic()
+        put(session)
+        if not told:
+            team.finish()
+    team.finish()
+    began = team.began()
+    return [1e3 * (began[name] - at) for name, at in came.items()]
+
+
+def _waits(name: str, waits: list[float], target: float | None, note: str) -> list[Figure]:
+    return [
+        Figure(f"{name}, p50", percentile(waits, 0.5), "ms", target, note),
+        Figure(f"{name}, p99", percentile(waits, 0.99), "ms", note=f"n={len(waits)}"),
+    ]
