@@ -25,7 +25,7 @@ $(VENV)/.train: pyproject.toml requirements/constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(PIP) --editable '.[train,serve,embed,dev]'
+	$(PIP) --editable '.[train,serve,embed,cluster,dev]'
 	@touch $@
 
 demo: $(VENV)/.train  ## a real model learns from the example chats, on this CPU

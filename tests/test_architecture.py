@@ -13,7 +13,9 @@ from tests.conftest import Learned
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "atles"
-HEAVY = frozenset("torch transformers peft numpy tokenizers safetensors gguf accelerate onnxruntime xllamacpp".split())
+HEAVY = frozenset(
+    "torch transformers peft numpy tokenizers safetensors gguf accelerate onnxruntime xllamacpp fsspec".split()
+)
 OURS = [file for file in sorted(PACKAGE.rglob("*.py")) if "ml" not in file.relative_to(PACKAGE).parts]
 
 

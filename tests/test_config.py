@@ -105,6 +105,8 @@ def test_what_is_ill_typed_is_named_with_what_is_expected(
         ("train.hours=evening", "must be like 22:00-07:00"),
         ("train.hours=25:00-07:00", "must be like 22:00-07:00"),
         ("gate.confidence=1", "below 1"),
+        ("store.artifacts=shared", "/a/folder or s3://bucket/folder"),
+        ("store.artifacts=s3://bucket/*", "/a/folder or s3://bucket/folder"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(tmp_path: Path, override: str, words: str) -> None:
@@ -156,6 +158,7 @@ def test_a_password_is_not_taken_from_the_command_line(tmp_path: Path) -> None:
         ("memory.llm_url", "https://hunter2@host/v1"),
         ("gateway.upstream", "http://me:hunter2@host/v1"),
         ("store.url", "mysql://me:hunter2@db"),
+        ("store.artifacts", "s3://me:hunter2@bucket/x"),
         ("train.epochs", SECRET),
         ("train.enabled", SECRET),
     ],

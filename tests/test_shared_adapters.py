@@ -121,15 +121,13 @@ def test_a_third_machine_serves_it(
     settings = replace(c.settings, serve=replace(c.settings.serve, gguf=str(tmp_path / "base.gguf")))
     servers = open_adapters(c.home, settings, c.store)
     try:
-        with servers.current(adapter.name) as lease:
-            assert lease.adapter == adapter.name
+        lease = servers.current(adapter.name)
+        assert lease.adapter == adapter.name
+        lease.release()
     finally:
         servers.close()
-    assert {it.name for it in c.home.adapter(adapter.name).iterdir()} == {
-        WEIGHTS,
-        "adapter_config.json",
-        "adapter.gguf",
-    }
+    here = {it.name for it in c.home.adapter(adapter.name).iterdir()}
+    assert here == {WEIGHTS, "adapter_config.json", "adapter.gguf"}
     tidy(c)
     assert not list(Path(c.settings.store.artifacts).rglob("*.gguf")), "a conversion stays where it was made"
 
@@ -150,7 +148,7 @@ def test_commands_find_it_on_any_machine(
     assert (tmp_path / "out" / WEIGHTS).read_bytes() == (a.home.adapter(adapter.name) / WEIGHTS).read_bytes()
     d = machine("d")
     answerer = Answerer(d.home, d.settings, d.store, memory=False)
-    assert answerer.adapter_folder == d.home.adapter(adapter.name) and (answerer.adapter_folder / WEIGHTS).exists()
+    assert answerer.adapter_folder == d.home.adapter(adapter.name) and answerer.adapter_folder.exists()
     answerer.close()
 
 
@@ -238,7 +236,7 @@ def test_of_a_rejected_adapter_the_report_is_shared_and_nothing_else(
     b = machine("b")
     adapter = judged(b)
     tidy(b)
-    assert adapter.state is AdapterState.REJECTED
+    assert adapter.state is AdapterState.REJECTED and adapter.verdict
     assert shared(place) == {"adapters": [], "datasets": [], "reports": [adapter.name]}
     b.store.adapters.judge(adapter.name, release.Verdict(False, adapter.reason + " More.", adapter.verdict["numbers"]))
     c = machine("c")

@@ -21,7 +21,7 @@ from atles.pipeline.answer import Answerer
 from atles.pipeline.progress import describe
 from atles.records import Adapter
 from atles.settings import Settings
-from atles.store import Store
+from atles.store import Store, open_store
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,7 +101,7 @@ def run(
         f"\n[bold]A real language model learns from {len(files)} chats, on this machine.[/bold]\n"
         f"Base model: {settings.model.base}. Everything it learns lies in {home.root}/ for you to look at.\n"
     )
-    store = Store(home.database)
+    store = open_store(home, settings)
     try:
         console.print(f"[bold]1. Before.[/bold] {len(questions)} questions that only this user's chats can answer:")
         asked = [_ask(home, settings, store, questions, "base", "base", memory=False, seconds=seconds, console=console)]

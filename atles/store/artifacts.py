@@ -10,7 +10,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,12 +19,12 @@ from typing import Any
 
 from filelock import FileLock
 
+from atles.config import masked
 from atles.errors import ArtifactError
 from atles.layout import make_folder, private, sync_folder
 
 _LOCAL = ("file", "local")
 _OURS = (*_LOCAL, "memory", "s3", "s3a")  # what atles[cluster] brings along
-_USER = re.compile(r"(?<=//)[^/@\s]+@")
 
 
 class Artifacts:
@@ -172,14 +171,14 @@ class Artifacts:
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
-        """Whatever a storage library raises, as an ArtifactError without names and passwords in addresses."""
+        """Whatever a storage library raises, as an ArtifactError that shows no password."""
         try:
             yield
         except ArtifactError:
             raise
         except Exception as error:  # each storage has a library with errors of its own
             kind, help = _meaning(error)
-            said = _USER.sub("", f"{type(error).__name__}: {error}")
+            said = masked(f"{type(error).__name__}: {error}")
             raise ArtifactError(kind, f"{what}: {said}; {help}") from error
 
 

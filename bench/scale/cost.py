@@ -24,13 +24,14 @@ def figures(place: Place, supply: Supply, sessions: int, starts: int, workers: i
     told = workers > 0  # PostgreSQL tells workers of a new job; in SQLite another process's are found by looking
     say(f"scale: {place.name}, steps that do nothing")
     with Team(place, 0.0, workers) as team, Giver(place) as giver:
-        giver.give(*supply.take(_WARM, _USERS))
-        team.finish()
+        warm = supply.take(_WARM, _USERS)
+        giver.give(*warm)
+        team.finish(warm)
         made = supply.take(sessions, _USERS)
         before, server, own = team.cpu_seconds(), place.server_cpu_seconds(), time.process_time()
         giver.give(*made)
         put = time.process_time() - own
-        team.finish()
+        team.finish(made)
         jobs, served = team.cpu_seconds() - before, place.server_cpu_seconds() - server
         waits = _starts(team, supply.take(starts if told else _LOOKED_FOR, _USERS), giver.give, told)
     note = f"three jobs of each; {sessions} sessions at once"
@@ -76,8 +77,8 @@ def _starts(
         came[session.session_id] = time.monotonic()
         put(session)
         if not told:
-            team.finish()
-    team.finish()
+            team.finish([session])
+    team.finish(made)
     began = team.began()
     return [1e3 * (began[name] - at) for name, at in came.items()]
 

@@ -26,7 +26,7 @@ def figures(place: Place, supply: Supply, rounds: int, sessions: int) -> list[Fi
             found, speed = _run(place, supply, workers, count, users)
             repeated, given = repeated + found, given + count
             speeds.setdefault((workers, users), []).append(speed)
-            say(f"scale: {workers} workers, {users} users: {speed:.1f} sessions/s")
+            say(f"scale: {workers} at work, users: {users}; {speed:.1f} sessions/s")
     wait = f"{len(ORDER)} steps of {STEP_SECONDS * 1e3:g} ms each; {place.name}; median of {rounds}"
     return [
         *_of_users(speeds, _USERS, f"{_USERS} users", wait),
@@ -53,5 +53,5 @@ def _run(place: Place, supply: Supply, workers: int, count: int, users: int) -> 
     made = supply.take(count, users)
     with Team(place, STEP_SECONDS, workers) as team, Giver(place) as giver:
         giver.give(*made)
-        ended = team.finish()
+        ended = team.finish(made)
         return team.repeated(made), count / (ended - min(team.began().values()))

@@ -169,7 +169,9 @@ def test_a_base_without_a_gguf_file_is_explained(name: str, call: Call, monkeypa
 
 
 @pytest.mark.parametrize("form", ["peft", "gguf", "merged", "ollama"])
-def test_what_is_exported_has_the_rights_of_the_users_other_files(name: str, told: Told, form: str, tmp_path: Path) -> None:
+def test_what_is_exported_has_the_rights_of_the_users_other_files(
+    name: str, told: Told, form: str, tmp_path: Path
+) -> None:
     (tmp_path / "base.gguf").chmod(0o600)
     before = os.umask(0o027)
     try:

@@ -317,7 +317,7 @@ def test_the_api_does_what_the_commands_do() -> None:
     """A command that shows or changes what is remembered has a route; the others start things or talk."""
     elsewhere = (
         "start stop restart run worker cluster ingest drain logs chat ask export demo doctor config keys"
-        " install prune backup restore migrate"
+        " install uninstall prune backup restore migrate"
     ).split()
     commands = {name for section in SECTIONS.values() for name in section} - set(elsewhere)
     paths = " ".join(route.path for route in ROUTES)

@@ -49,13 +49,17 @@ from procrastinate_jobs j left join job_notes n on n.job = j.id
 where j.status = 'failed' and (:key::text is null or j.queueing_lock = :key) order by j.id for update of j
 
 -- name: next_due
--- What waits for another job of its order is not due: whoever ends that one claims on.
-select extract(epoch from min(greatest(coalesce(j.scheduled_at, now()), now())) - now())::double precision as seconds
-from procrastinate_jobs j
-where j.status = 'todo' and j.queue_name = any(:queues) and not exists (
-    select 1 from procrastinate_jobs o
-    where j.lock is not null and o.lock = j.lock and (o.status = 'doing' or (o.status = 'todo'
-        and (o.priority > j.priority or (o.priority = j.priority and o.id < j.id)))))
+-- Of each order the first only: whoever ends that one claims on.
+with first as (
+    select distinct on (lock) status, scheduled_at, queue_name from procrastinate_jobs
+    where status in ('todo', 'doing') and lock is not null
+    order by lock, status = 'doing' desc, priority desc, id
+), free as (
+    select status, scheduled_at, queue_name from procrastinate_jobs where status = 'todo' and lock is null
+)
+select extract(epoch from min(greatest(coalesce(scheduled_at, now()), now())) - now())::double precision as seconds
+from (select * from first union all select * from free) j
+where status = 'todo' and queue_name = any(:queues)
 
 -- name: busy
 select exists (

@@ -210,6 +210,9 @@ create table session_logs (
     unique (session_id, revision)
 );
 
+-- Whether an earlier job of its order is there is asked for every job that is looked at.
+create index jobs_by_order on procrastinate_jobs (lock, status, priority, id) where lock is not null;
+
 -- The jobs themselves are Procrastinate's; this is what it does not keep of them.
 create table job_notes (
     job      bigint primary key references procrastinate_jobs on delete cascade,
