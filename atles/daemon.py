@@ -1,5 +1,6 @@
 """LearningDaemon: starts and stops the parts, and holds the lock that makes it the only one of its home."""
 
+import atexit
 import logging
 import os
 import threading
@@ -29,9 +30,9 @@ from atles.upkeep.clocks import Clocks, last_seen, passed, set_meanwhile
 from atles.upkeep.disk import DiskWatch
 from atles.upkeep.errands import errands
 from atles.upkeep.house import Chore, House
-from atles.upkeep.retention import prune
 from atles.upkeep.notify import Supervisor
 from atles.upkeep.pulse import Part, Pulse
+from atles.upkeep.retention import prune
 
 if TYPE_CHECKING:
     from atles.gateway.server import Gateway
@@ -105,6 +106,7 @@ class LearningDaemon:
         except BaseException:
             self._lock.release()
             raise
+        atexit.register(self._at_exit, os.getpid())
 
     def _open(self) -> None:
         settings, home = self.settings, self.home
@@ -185,7 +187,8 @@ class LearningDaemon:
             Chore("closing abandoned sessions", beat, self._close_abandoned),
             Chore("fading memories", _STATS_SECONDS, self._fade, leader=True),
             Chore("pruning", _PRUNE_SECONDS, self._prune),  # each its own home
-            Chore("statistics", _STATS_SECONDS, lambda: journal.publish_stats(self.store, self.home, self.uptime)),
+            # Also what other machines have learned: each home has the whole log.
+            Chore("writing the logs", _STATS_SECONDS, lambda: journal.publish(self.store, self.home, self.uptime)),
         ]
 
     def _parts(self) -> list[Part]:
@@ -228,13 +231,25 @@ class LearningDaemon:
 
     def stop(self) -> None:
         """Finish the short steps, interrupt a training at its checkpoint, and give the home back."""
+        self._end(_DRAIN_SECONDS)
+
+    def _at_exit(self, pid: int) -> None:
+        """The program around this daemon ends: the steps at hand are finished, and the next daemon does the others.
+
+        A thread that is still at work when the interpreter ends can abort the whole process.
+        """
+        if os.getpid() == pid:  # not in a child that was forked
+            self._end(0.0)
+
+    def _end(self, drain_seconds: float) -> None:
         if not self.is_running:
             return
+        atexit.unregister(self._at_exit)
         log.info("daemon stops")
         if self._gateway:
             self._gateway.stop()
         self._monitor.stop()
-        deadline = time.monotonic() + _DRAIN_SECONDS
+        deadline = time.monotonic() + drain_seconds
         for path in sorted(self.home.sessions.glob("completed_*.json")):  # what came just before the word to stop
             if time.monotonic() < deadline:
                 try:
@@ -244,16 +259,15 @@ class LearningDaemon:
         while self.queue.next_due(lanes.LEARN) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
         self._stop.set()
-        self._crew.stop(_DRAIN_SECONDS)
-        self._house.join(_DRAIN_SECONDS)
-        self._errands.join(_DRAIN_SECONDS)
+        ended = [self._crew.stop(_DRAIN_SECONDS), self._house.join(_DRAIN_SECONDS), self._errands.join(_DRAIN_SECONDS)]
         self._progress.clear()
         try:
             journal.publish(self.store, self.home, self.uptime)
         except OSError as error:
             log.error("cannot write the logs now, they follow at the next start: %s", error)
         self.is_running = False
-        self.store.close()
+        if all(ended):  # a connection that is closed under a thread's feet takes the process with it
+            self.store.close()
         self.home.owner.unlink(missing_ok=True)
         log.info("daemon stopped")
         logs.close()

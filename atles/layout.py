@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 DEFAULT_HOME = "./atles_memory"
@@ -98,19 +99,22 @@ def private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def write_atomic(path: Path, data: bytes | str, *, sync_name: bool = True, exported: bool = False) -> None:
+def write_atomic(
+    path: Path, data: bytes | str | Iterable[str], *, sync_name: bool = True, exported: bool = False
+) -> None:
     """Write a file so that readers see the old content or the new, never a part, even after power loss.
 
+    `data` may come in pieces; each is written before the next is asked for.
     The file is for the owner alone; or, if `exported` to a place that people chose, as the umask says.
     Who writes many files into a folder may leave out `sync_name` and call `sync_folder` once for all.
     Raises OSError (disk full, read-only); the old file is then unchanged and no temporary file is left.
     """
-    if isinstance(data, str):
-        data = data.encode("utf-8", "backslashreplace")
+    pieces = [data] if isinstance(data, bytes | str) else data
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with open(temporary, "wb", opener=None if exported else private) as file:
-            file.write(data)
+            for piece in pieces:
+                file.write(piece if isinstance(piece, bytes) else piece.encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

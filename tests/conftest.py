@@ -17,6 +17,7 @@ from atles.store import Store
 from atles.store.postgresql import PostgreSQL
 from tests.fakes import FakePrograms, postgres
 from tests.fakes.process import DaemonProcess, idle, until
+from tests.fakes.s3 import on_s3, s3_server
 from tests.samples import EXAMPLES, drop
 
 # A runner in the background may have been started with Ctrl-C ignored, and every child would inherit that.
@@ -76,6 +77,18 @@ def sqlite(home: Home) -> Iterator[Store]:
     opened = Store(home.database)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An S3 with the bucket `tests.fakes.s3.BUCKET`, for this process and those that it starts."""
+    on_s3(s3_endpoint, monkeypatch)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Several machines, each with a home of its own, on one store and one shared place: what one trains another judges and
 serves, and what is forgotten is gone from all of them."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,14 +18,18 @@ from atles.layout import Home
 from atles.pipeline import release
 from atles.pipeline.answer import Answerer
 from atles.pipeline.erase import erase, mark
+from atles.pipeline.lanes import open_queue
 from atles.pipeline.shelf import open_shelf
 from atles.records import Adapter, AdapterState, Step
 from atles.settings import StoreSettings
+from atles.store import open_store
 from atles.store.adapters import BASE
 from atles.store.artifacts import Artifacts
 from tests.fakes import FakePrograms
+from tests.fakes.process import DaemonProcess, until
+from tests.fakes.s3 import BUCKET
 from tests.pipeline.conftest import SETTINGS, Pipeline
-from tests.samples import chat
+from tests.samples import chat, drop
 
 WEIGHTS = "adapter_model.safetensors"
 KINDS = ("adapters", "datasets", "reports")
@@ -349,3 +354,31 @@ def test_without_a_shared_place_all_stays_at_home(machine: Machine, place: Path)
     a.work_off()
     tidy(a)
     assert a.store.adapters.list()[0].state is AdapterState.PROMOTED and not place.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("s3")
+def test_daemons_of_two_machines_share_through_s3(postgresql: str, tmp_path: Path, fake: FakePrograms) -> None:
+    """One records and serves, the other trains; then something is forgotten while the other is away."""
+    url = f"s3://{BUCKET}/{tmp_path.name}"
+    settings = replace(SETTINGS, store=StoreSettings(postgresql, artifacts=url))
+    common = (f"store.url={postgresql}", f"store.artifacts={url}", "gate.min_heldout=2", "daemon.poll_seconds=0.1")
+    a, b = (Home(tmp_path / name).create() for name in "ab")
+    with contextlib.closing(open_store(a, settings)) as store, DaemonProcess(b, fake, *common, "daemon.steps=train"):
+        shelf = open_shelf(a, settings)
+        with DaemonProcess(a, fake, *common, "daemon.steps=memory,data,log"):
+            for number in range(1, 14):
+                drop(a, chat(number))
+            until(lambda: store.adapters.active()[1], "an adapter that serves")
+            adapter = store.adapters.get(store.adapters.active()[1])
+            assert b.adapter(adapter.name).exists() and not a.adapter(adapter.name).exists()
+            assert (shelf.adapter(adapter) / WEIGHTS).read_bytes() == b"fake"
+            assert shelf.report(adapter).exists()
+    queue = open_queue(store := open_store(a, settings), settings)
+    done = erase(shelf, store, queue, mark(store, sessions=["session_001"]))
+    store.close()
+    assert done["retired"] == [adapter.name] and not a.adapter(adapter.name).exists()
+    shared = Artifacts(url)
+    assert not any(name.startswith(adapter.name) for kind in KINDS for name in shared.names(kind))
+    with DaemonProcess(b, fake, *common, "daemon.steps=train"):
+        until(lambda: not b.adapter(adapter.name).exists(), "the other machine learns of it")

@@ -111,7 +111,8 @@ class Inbox:
         """Move a file away, with other content if some is given, and with the reason beside it if there is one; or
         remember that it could not be."""
         target, number = folder / path.name, 1
-        while target.exists():
+        # With this content it is there already where a kill came just before the file itself was deleted.
+        while target.exists() and (content is None or not _holds(target, content)):
             number += 1
             target = folder / f"{path.stem}.{number}{path.suffix}"
         explanation = target.with_name(f"{target.name}.reason.txt")
@@ -125,18 +126,20 @@ class Inbox:
                     target.chmod(0o600)
             else:
                 write_atomic(target, content)
-                path.unlink()
+                path.unlink(missing_ok=True)
             sync_folder(folder)
         except OSError as error:
-            if not path.exists():
-                if reason:
+            if path.exists() or not target.exists():
+                # Nothing may stay behind there, or every further try would leave one more.
+                with contextlib.suppress(OSError):
                     explanation.unlink(missing_ok=True)
+                    target.unlink(missing_ok=True)
+            if path.exists():
+                if path not in self._stuck:
+                    log.error("cannot move %s to %s/: %s; it is dealt with, and the move is tried again",
+                              path.name, folder.name, error)  # fmt: skip
+                self._stuck[path] = _Stuck(_version(path.stat()), folder, reason, content)
                 return
-            if path not in self._stuck:
-                log.error("cannot move %s to %s/: %s; it is dealt with, and the move is tried again",
-                          path.name, folder.name, error)  # fmt: skip
-            self._stuck[path] = _Stuck(_version(path.stat()), folder, reason, content)
-            return
         self._stuck.pop(path, None)
 
 
@@ -148,6 +151,14 @@ class _Stuck:
     folder: Path
     reason: str
     content: str | None = field(repr=False)
+
+
+def _holds(path: Path, content: str) -> bool:
+    """Whether that is all that is in a file."""
+    try:
+        return path.read_bytes() == content.encode("utf-8", "backslashreplace")
+    except OSError:
+        return False
 
 
 def _version(state: os.stat_result) -> tuple[int, int]:

@@ -16,6 +16,8 @@ from atles.store import open_store
 from atles.upkeep.disk import DiskWatch
 from atles.upkeep.errands import errands
 from atles.upkeep.house import Chore, House
+from atles.upkeep.notify import Supervisor
+from atles.upkeep.pulse import Part, Pulse
 
 _STOP_SECONDS = 15.0
 
@@ -57,9 +59,14 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
     with contextlib.closing(open_store(home, settings)) as store:
         progress = ProgressNote(home, lambda event: None)
         crew = Crew(home, settings, store, on_progress=progress, does=chosen, labels=labels, hands=hands)
-        beat = settings.queue.lease_seconds / 3
+        beat, supervisor = settings.queue.lease_seconds / 3, Supervisor(os.environ)
+        pulse = Pulse(
+            [Part(f"lane {it.lane}", lambda worker=it: not worker.join(0)) for it in crew.workers],
+            lambda: crew.queue.next_due(lanes.LEARN), crew.stop_word, supervisor,
+        )  # fmt: skip
         house = House(
             [
+                Chore("feeling the pulse", pulse.seconds or beat, pulse.look),
                 Chore("renewing leases", beat, crew.renew),
                 Chore("looking at the disk", beat, DiskWatch(crew.context.room).look),
             ],
@@ -69,8 +76,10 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
         house.start()
         away = errands(store, crew.context.shelf, crew.stop_word)
         away.start()
+        supervisor.tell("READY=1", f"STATUS=works for {store.database.name}")
         click.echo(f"an ATLES worker (pid {os.getpid()}) does {', '.join(chosen)} for {store.database.name}")
         wait()
+        supervisor.tell("STOPPING=1")
         crew.stop(_STOP_SECONDS)
         away.join(_STOP_SECONDS)
         progress.clear()

@@ -19,7 +19,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from atles import wheel
-from atles.ml.program import BadData, MissingBase, say
+from atles.ml.program import BadData, MissingBase, into_place, say
 
 DEFAULT = wheel.BASE
 HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -77,7 +77,7 @@ def convert_wheel(target: Path) -> None:
         model.save_pretrained(tmp)
         AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(tmp)
         try:
-            tmp.rename(target)
+            into_place(tmp, target)
         except OSError:
             if not target.exists():  # otherwise another process finished the same conversion first
                 raise

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from atles.layout import sync_folder
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -120,6 +122,17 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         tmp.replace(path)
     finally:
         tmp.unlink(missing_ok=True)
+
+
+def into_place(tmp: Path, target: Path) -> None:
+    """Give a finished folder its name: whoever finds it under that name finds it whole, even after power loss."""
+    for path in tmp.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_folder(tmp)
+    tmp.rename(target)
+    sync_folder(target.parent)
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:

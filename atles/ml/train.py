@@ -287,7 +287,7 @@ def save_adapter(model: PeftModel, output_dir: Path) -> None:
     (tmp / "README.md").unlink(missing_ok=True)  # PEFT's template of a model card, all blanks
     if output_dir.exists():  # an earlier attempt at this training got this far and lost its report
         shutil.rmtree(output_dir)
-    tmp.rename(output_dir)
+    program.into_place(tmp, output_dir)
 
 
 def peak_memory_mb() -> int:

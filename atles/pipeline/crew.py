@@ -69,15 +69,16 @@ class Crew:
             for lane in lanes.LANES:
                 self.wake(lane)
 
-    def stop(self, seconds: float) -> None:
-        """End what is short, interrupt a training at its checkpoint; wait so long at most."""
+    def stop(self, seconds: float) -> bool:
+        """End what is short, interrupt a training at its checkpoint; wait so long for each at most. Whether all ended."""
         self.stop_word.set()
         for worker in self.workers:
             self.wake(worker.lane)
-        for worker in self.workers:
-            if not worker.join(seconds):
-                log.warning("lane %s did not end in time; its job is taken up at the next start", worker.lane)
+        still = [worker.lane for worker in self.workers if not worker.join(seconds)]
+        for lane in still:
+            log.warning("lane %s did not end in time; its job is taken up at the next start", lane)
         try:
             self.queue.leave()
         except StoreError as error:
             log.warning("the others learn by its silence that this worker has gone: %s", error)
+        return not still

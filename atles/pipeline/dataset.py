@@ -223,7 +223,7 @@ def snapshot(
     )
     manifest = path / "manifest.json"
     if manifest.exists():
-        os.utime(manifest)  # it is needed again: not too old for that
+        os.utime(path)  # it is needed again: not too old for that
     else:
         make_folder(path)
         for name, examples in (("train", train), ("heldout", heldout), ("reworded", reworded)):
@@ -292,4 +292,4 @@ def _reworded(examples: Sequence[Example]) -> tuple[list[Example], list[Example]
 
 
 def _write_jsonl(path: Path, objects: Iterable[object]) -> None:
-    write_atomic(path, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects))
+    write_atomic(path, (json.dumps(item, ensure_ascii=False) + "\n" for item in objects))

@@ -6,6 +6,7 @@ bring them back. What was said of it (memories, topics, examples, vectors) goes,
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from glob import escape
@@ -168,7 +169,8 @@ def _words(text: str) -> list[str]:
 
 def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
     """Bring the files of sessions up to what the store still knows: the newest processed file and the logs. Processed
-    files from before they grew go, and their training files, until the data step writes them again. Raises OSError.
+    files from before they grew go, and datasets with a word of theirs; and their training files, until the data step
+    writes them again. Raises OSError.
 
     A daemon may append to the master log meanwhile: what it misses there it writes again.
     """
@@ -187,6 +189,11 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
     if gone and home.master_log.exists():
         lines = home.master_log.read_text("utf-8").splitlines(keepends=True)
         write_atomic(home.master_log, "".join(_silent_line(line, gone) for line in lines))
+    # What was trained on them is retired, and what was judged by them is judged: nobody needs these.
+    for manifest in home.datasets.glob("*/manifest.json"):
+        said = json.loads(manifest.read_text("utf-8"))
+        if gone.intersection((*said["train"]["sessions"], *said["heldout"]["sessions"])):
+            shutil.rmtree(manifest.parent)
 
 
 def _processed(home: Home, session_id: str) -> list[Path]:

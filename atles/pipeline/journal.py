@@ -4,6 +4,7 @@ The store is the truth; the files are its projection, so a crash between the two
 """
 
 import json
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -100,6 +101,8 @@ def publish(store: Store, home: Home, uptime_seconds: float) -> None:
             sync_folder(home.logs)  # first: a line says that the session's own file is written
             with open(home.master_log, "a", encoding="utf-8", opener=private) as file:
                 file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
     publish_stats(store, home, uptime_seconds)
 
 
@@ -156,6 +159,7 @@ def _last_published(master_log: Path) -> int:
             while True:
                 start = file.seek(max(0, size - window))
                 tail = file.read()
+                tail = tail[: tail.find(b"\0")] if b"\0" in tail else tail  # a hole, as a power loss may leave it
                 end = tail.rfind(b"\n") + 1
                 whole = tail[:end].splitlines()[0 if start == 0 else 1 :]  # the first may be the end of a longer line
                 for line in reversed(whole):

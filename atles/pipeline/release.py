@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -26,6 +26,8 @@ Progress = Callable[[Mapping[str, Any]], None]
 _TELLS = frozenset({"report.json", "report.html", "lineage.json"})
 _NO_WEIGHTS = "Its weights were deleted"
 _SECRET_PART = 6  # characters: less of it could be chance
+# What the train step makes; whatever is called otherwise is somebody else's, or on its way here.
+_ADAPTER, _DATASET = re.compile(r"\.?(\d{4,}-[0-9a-f]{8})(?:\.tmp)?"), re.compile(r"[0-9a-f]{24}")
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w{2,}")  # in the middle of a sentence
 _NO_NAMES = frozenset(  # capitals that anybody's answers have
@@ -168,11 +170,18 @@ def served(store: Store) -> list[str]:
 
 
 def retire(store: Store, sessions: Iterable[str]) -> list[str]:
-    """Take out of use the adapters that saw an example of these sessions; their names. The newest that did not serves,
-    or the base. `sweep` then deletes what they left on the disk."""
+    """Take out of use the adapters that saw an example of these sessions, or are still to be judged by one; their
+    names. The newest that did not serves, or the base. `sweep` then deletes what they left on the disk."""
     with store.transaction():
-        seen = {name for session_id in sessions for name in store.adapters.that_saw(session_id)}
-        retired = [it.name for it in store.adapters.list() if it.name in seen and it.state is not AdapterState.RETIRED]
+        gone, adapters = set(sessions), store.adapters.list()
+        seen = {name for session_id in gone for name in store.adapters.that_saw(session_id)}
+        seen |= {
+            it.name
+            for it in adapters
+            if it.state is AdapterState.CANDIDATE
+            and not gone.isdisjoint(store.examples.dataset(it.dataset_id).heldout_sessions)
+        }
+        retired = [it.name for it in adapters if it.name in seen and it.state is not AdapterState.RETIRED]
         for name in retired:
             store.adapters.retire(name, "It saw what was forgotten since; its weights are deleted.")
         version, active = store.adapters.active()
@@ -195,6 +204,21 @@ def sweep(store: Store, home: Home) -> None:
             for folder in (*made, *map(unfinished, made), *work):
                 with suppress(FileNotFoundError):  # it went before, or goes at this moment
                     shutil.rmtree(folder)
+
+
+def clear(store: Store, home: Home, but: Collection[str] = ()) -> None:
+    """Delete what trainings left that were given up: killed, and then begun anew on other examples. No row names their
+    adapters and datasets. `but` are those of the training that goes on; of all machines only one trains at a time.
+    Raises OSError."""
+    folders = [(folder, match[1]) for folder in home.adapters.glob("*") if (match := _ADAPTER.fullmatch(folder.name))]
+    folders += [(folder, folder.name.removeprefix("train-")) for folder in home.work.glob("train-*")]
+    folders += [(folder, folder.name) for folder in home.datasets.glob("*") if _DATASET.fullmatch(folder.name)]
+    adapters = store.adapters.list()  # after the folders: what is fetched meanwhile has a row
+    known = {*but, *(it.name for it in adapters), *(it.dataset_id for it in adapters)}
+    for folder, name in folders:
+        if name not in known:
+            with suppress(FileNotFoundError):
+                shutil.rmtree(folder)
 
 
 def tidy(store: Store, shelf: Shelf) -> None:

@@ -59,11 +59,13 @@ class TrainStep:
         held_out = store.examples.of_split(Split.HELDOUT)
         paired = settings.train.method == "dpo"
         dataset = snapshot(self.c.home.datasets, train, held_out, limits, turned_down=paired)
-        if dataset.heldout_examples < self.c.settings.gate.min_heldout:
-            log.info("training waits: no adapter can be judged on %d held-out examples", dataset.heldout_examples)
-            return None
         number = len(store.adapters.list()) + 1
         name = f"{number:04d}-{content_id(tuner.model_name, dataset.id)[:8]}"
+        enough = dataset.heldout_examples >= self.c.settings.gate.min_heldout
+        release.clear(store, self.c.home, but=(name, dataset.id) if enough else ())
+        if not enough:
+            log.info("training waits: no adapter can be judged on %d held-out examples", dataset.heldout_examples)
+            return None
         log.info(
             "training %s on %d examples of %d sessions",
             name,
@@ -99,7 +101,31 @@ class TrainStep:
         name = result.candidate.name
         self.c.store.examples.add_dataset(result.dataset, [example.id for example in result.train])
         self.c.store.adapters.add(result.candidate)
+        if forgotten := self._forgotten(result):
+            log.info("%s saw what was forgotten while it was trained; another one is trained without it", name)
+            release.retire(self.c.store, forgotten)
+            release.sweep(self.c.store, self.c.home)
+            return (train_job("rebuild", rebuild=True),)
         return (NewJob(Step.GATE, f"{Step.GATE}:{name}", TRAIN, {"adapter": name}, order=TRAIN, priority=1),)
+
+    def _forgotten(self, result: _Trained) -> list[str]:
+        """The sessions of which something was forgotten since their examples were read."""
+        read: dict[str, set[str]] = {name: set() for name in result.dataset.train_sessions}
+        for example in result.train:
+            read.get(example.session_id, set()).add(example.id)
+        store, found = self.c.store, []
+        stored = [store.sessions.get(name) for name in read]
+        for user in sorted({it.user for it in stored}):  # who forgets at this moment has ended, or sees our rows
+            store.sessions.lock(user)
+        for name in read:
+            now = store.sessions.get(name).session
+            in_force = {example.id for example in store.examples.of_session(name)}
+            if any(message.is_forgotten for message in now.messages) and read[name] - in_force:
+                found.append(name)
+        if not (self.c.home.dataset(result.dataset.id) / "manifest.json").exists():  # what it is to be judged by
+            held_out = {name: store.sessions.get(name).session for name in result.dataset.heldout_sessions}
+            found += [name for name, it in held_out.items() if any(message.is_forgotten for message in it.messages)]
+        return found
 
     def failed(self, job: Job, error: str) -> Sequence[NewJob]:
         return _waiting_logs(self.c, failed=Step.TRAIN, error=error)

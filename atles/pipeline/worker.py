@@ -1,6 +1,8 @@
 """Works off one lane of the queue. Knows how a step may fail, never what it does."""
 
+import errno
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +16,10 @@ from atles.store import Store
 
 log = logging.getLogger("atles.worker")
 
+# A step can do nothing about these, and people can: a folder that is read-only, a disk or a quota that is full.
+_DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_WAITS = "waits for the disk: "
+
 
 class StepRunner(Protocol):
     """One step. `work` may be slow and holds no lock; `record` commits with the job, and says which jobs come next."""
@@ -25,7 +31,11 @@ class StepRunner(Protocol):
 
 class Worker:
     """A thread that claims a lane's jobs until told to stop. `wake` tells it when there may be new ones, and it tells
-    the other lanes. While `may_not_work` gives a reason it does none, and what failed meanwhile was no try."""
+    the other lanes. While `may_not_work` gives a reason it does none, and what failed meanwhile was no try.
+
+    A job that fails for good goes to the dead-letter list, and the jobs that follow it come. One that the disk refuses
+    for good goes there without them, and is tried again all the same, until the disk takes it.
+    """
 
     def __init__(
         self,
@@ -46,6 +56,7 @@ class Worker:
         self._settings, self._stop, self._poll_seconds = settings, stop, poll_seconds
         self._wake, self._may_not_work = wake, may_not_work
         self._woken = wake.add(lane)
+        self._refused_again_at = 0.0  # time.monotonic(); at the start, for what an earlier worker left
         self._thread = threading.Thread(target=self._loop, name=f"atles-{lane}", daemon=True)
 
     def start(self) -> None:
@@ -63,6 +74,7 @@ class Worker:
                     self._let_go()
                     self._stop.wait(self._poll_seconds)
                     continue
+                self._try_refused()
                 if self.run_one():
                     continue
                 due = self._queue.next_due(self.lane)
@@ -72,7 +84,7 @@ class Worker:
                 self._stop.wait(self._poll_seconds)
                 continue
             wait = self._poll_seconds if due is None else min(self._poll_seconds, max(0.0, due - time.time()))
-            self._woken.wait(max(wait, 0.01))
+            self._woken.wait(max(min(wait, self._refused_again_at - time.monotonic()), 0.01))
             self._woken.clear()
 
     def _let_go(self) -> None:
@@ -85,6 +97,21 @@ class Worker:
         with suppress(LeaseLost):
             self._queue.give_back(held)
         self._claimed = None
+
+    def _try_refused(self) -> None:
+        """Let what the disk refused wait again, when it is time for that."""
+        if time.monotonic() < self._refused_again_at:
+            return
+        self._refused_again_at = math.inf
+        for job in self._queue.dead():
+            refused = job.lane == self.lane and job.error.startswith(_WAITS)
+            if refused and not self._queue.revive(job.key):  # the same waits already, and goes first
+                self._refused_again_at = time.monotonic() + self._patience
+
+    @property
+    def _patience(self) -> float:
+        """Seconds before what the disk refused is tried again: as if there had been one more try."""
+        return self._settings.backoff_seconds * 2**self._settings.max_attempts
 
     def run_one(self) -> bool:
         """Do the lane's next job, and claim the one after it; False if none is due."""
@@ -137,6 +164,10 @@ class Worker:
             delay = max(base * 2 ** (job.attempts - 1), getattr(error, "retry_after", None) or 0.0)
             log.warning("%s: try %d failed, again in %g s: %s", job.key, job.attempts, delay, text, exc_info=error)
             self._queue.retry(job, text, delay)
+        elif isinstance(error, OSError) and error.errno in _DISK:
+            log.error("%s: %d tries failed, again in %g s: %s", job.key, job.attempts, self._patience, text)
+            self._queue.bury(job, _WAITS + text)
+            self._refused_again_at = min(self._refused_again_at, time.monotonic() + self._patience)
         else:
             log.error("%s: gave up after %d tries: %s", job.key, job.attempts, text, exc_info=error)
             self._bury(job, step, text)

@@ -192,11 +192,14 @@ class _OfPostgreSQL(Tables):
 
     def select(self, sql: str, values: Sequence[Any] = ()) -> Rows:
         # The rows stay at the server until they are asked for, which takes a transaction.
-        with self._database.transaction(), self._database.explained():
-            with self._database.connection.cursor(name=f"rows{next(_NUMBERS)}") as cursor:
-                cursor.itersize = _AT_ONCE
-                cursor.execute(sql.replace("?", "%s").encode(), values)
-                yield from map(tuple, cursor)
+        with (
+            self._database.transaction(),
+            self._database.explained(),
+            self._database.connection.cursor(name=f"rows{next(_NUMBERS)}") as cursor,
+        ):
+            cursor.itersize = _AT_ONCE
+            cursor.execute(sql.replace("?", "%s").encode(), values)
+            yield from map(tuple, cursor)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
         with self._database.explained():
@@ -204,11 +207,14 @@ class _OfPostgreSQL(Tables):
 
     def put(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         names = ", ".join(f'"{column}"' for column in self.columns(table))
-        with self._database.transaction(), self._database.explained():
-            with self._database.connection.cursor() as cursor:
-                with cursor.copy(f'copy "{table.name}" ({names}) from stdin'.encode()) as copy:
-                    for row in rows:
-                        copy.write_row(row)
+        with (
+            self._database.transaction(),
+            self._database.explained(),
+            self._database.connection.cursor() as cursor,
+            cursor.copy(f'copy "{table.name}" ({names}) from stdin'.encode()) as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
 
     def clear(self) -> None:
         names = ", ".join(f'"{table.name}"' for table in TABLES)

@@ -16,7 +16,7 @@ from itertools import islice
 from atles.clock import timestamp
 from atles.errors import StoreError
 from atles.store import Store
-from atles.store.tables import TABLES, Rows, Table, Tables, tables_of
+from atles.store.tables import TABLES, Rows, Table, tables_of
 from atles.store.words import index_rest
 
 Progress = Callable[[str, int, int], object]  # what is copied, how much of it is done, and of how much
@@ -48,14 +48,14 @@ def mark(store: Store) -> Mark | None:
 
 
 def put_mark(store: Store, mark: Mark) -> None:
+    """In the place of any other."""
     tables = tables_of(store)
-    tables.run(
-        "create table if not exists moving (id text not null, home text not null, at text not null, state text not null)"
-    )
-    tables.run("delete from moving")
-    tables.run(
-        "insert into moving (id, home, at, state) values (?, ?, ?, ?)", (mark.id, mark.home, mark.at, mark.state)
-    )
+    with store.transaction():
+        columns = ", ".join(f"{name} text not null" for name in ("id", "home", "at", "state"))
+        tables.run(f"create table if not exists moving ({columns})")
+        tables.run("delete from moving")
+        row = (mark.id, mark.home, mark.at, mark.state)
+        tables.run("insert into moving (id, home, at, state) values (?, ?, ?, ?)", row)
 
 
 def drop_mark(store: Store) -> None:

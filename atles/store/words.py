@@ -31,7 +31,8 @@ def unfound(store: Store) -> Unfound:
     tables, (turns, memories) = tables_of(store), _entries(store)
     strays = f"""
         select count(*) from (
-            select i.id from {turns} i where not exists (select 1 from messages m where m.rowid = i.id and {_SEARCHABLE})
+            select i.id from {turns} i
+            where not exists (select 1 from messages m where m.rowid = i.id and {_SEARCHABLE})
             union all
             select i.id from {memories} i where not exists (select 1 from memories m where m.number = i.id)) s"""
     return Unfound(

@@ -32,8 +32,10 @@ class House:
     def start(self) -> None:
         self._thread.start()
 
-    def join(self, timeout: float) -> None:
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread to end; whether it did."""
         self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def do_due(self) -> float:
         """Do what is due; the seconds until something is due again."""

@@ -6,6 +6,7 @@ name; name it atles.db; close the old store to others; write the settings.
 """
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -79,8 +80,8 @@ def migrate(
     """Move all that `settings.store` holds to `target` (an empty url: the home's SQLite file), and write that into the
     settings `file`. `rows` are copied in a transaction.
 
-    Raises HomeLocked while a daemon runs; AtlesError where the target holds something else, a row is not the same there,
-    or others work on it; then the home stays where it is.
+    A password in the url is used and not written. Raises HomeLocked while a daemon runs; AtlesError where the target
+    holds something else, a row is not the same there, or others work on it; then the home stays where it is.
     """
     with _held(home):
         name, note = _name(home, target), _note_of(home)
@@ -96,6 +97,18 @@ def migrate(
         return _to_postgresql(way) if target.url else _to_sqlite(way)
 
 
+def without_secret(url: str) -> str:
+    """The address without its password. Raises AtlesError where it cannot be told apart."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    bare = re.sub(r"([?&])password=[^&]*&?", r"\1", re.sub(r"(://[^:@/]*):[^@/]*@", r"\1@", url)).rstrip("?&")
+    said = conninfo_to_dict(url)
+    said.pop("password", None)
+    if conninfo_to_dict(bare) != said:
+        raise AtlesError("this address cannot be written without its password; give that in PGPASSWORD or ~/.pgpass")
+    return bare
+
+
 # --- the two ways ---
 
 
@@ -107,7 +120,7 @@ def _to_postgresql(way: _Way) -> Moved:
         _nobody_works(there, way.settings)
         with closing(Store(home.database)) as here:
             jobs, resumed = _copied(way, here, there)
-        change(way.file, "store", {"url": target.url, "schema": target.schema}, "")
+        change(way.file, "store", {"url": without_secret(target.url), "schema": target.schema}, "")
         kept = _set_aside(home)
         _end(way, there)
         return _moved(way, str(home.database), there, jobs, resumed, kept)

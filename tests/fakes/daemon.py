@@ -2,9 +2,10 @@
 
     python -m tests.fakes.daemon HOME CONTROL [section.key=value …]
 
-`CONTROL/pause.json` = {"step": …, "where": "begin" | "end"} stops it dead inside that step, once: it writes the file
-`CONTROL/paused` and waits there to be killed. `begin` is before the step did anything; `end` is after all that it
-does, and before the commit. When it is told to stop, it lists its imported modules in `CONTROL/modules`.
+`CONTROL/pause.json` = {"step": …, "where": "begin" | "end", "after": 0} stops it dead inside that step, once, after so
+many of that kind went well: it writes the file `CONTROL/paused` and waits there to be killed, or for `CONTROL/go`.
+`begin` is before the step did anything; `end` is after all that it does, and before the commit. When it is told to
+stop, it lists its imported modules in `CONTROL/modules`.
 """
 
 import json
@@ -26,10 +27,16 @@ from tests.fakes import FakePrograms
 def pausing(all_steps: Any, control: Path) -> Any:
     """`steps.all_steps`, with the step that pause.json names stopped where it says."""
     plan = json.loads((control / "pause.json").read_text())
+    to_come = plan.get("after", 0)
 
     def pause() -> None:
-        (control / "paused").touch()
-        time.sleep(600)
+        nonlocal to_come
+        to_come -= 1
+        if to_come == -1:
+            (control / "paused").touch()
+            deadline = time.monotonic() + 600
+            while not (control / "go").exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     def build(context: steps.Context) -> dict[str, Any]:
         runners = all_steps(context)

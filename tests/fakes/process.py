@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,13 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 
 
 class DaemonProcess:
-    """A started daemon with fake programs. `overrides` are settings; polling is fast unless they say otherwise."""
+    """A started daemon with fake programs. `overrides` are settings; `by` is the command that is to start it."""
 
-    def __init__(self, home: Home, fake: FakePrograms, *overrides: str) -> None:
+    def __init__(self, home: Home, fake: FakePrograms, *overrides: str, by: Sequence[str] = ()) -> None:
         self.home, self.fake = home, fake
         self._errors = open(fake.control / "daemon.stderr", "a+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.daemon", str(home.root), str(fake.control), *overrides],
+            [*by, sys.executable, "-m", "tests.fakes.daemon", str(home.root), str(fake.control), *overrides],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=self._errors, text=True,
             umask=0,  # what it writes is private by its own doing
         )  # fmt: skip
@@ -52,14 +52,15 @@ class DaemonProcess:
     def kill(self) -> None:
         """kill -9."""
         self.process.kill()
-        self._ended()
+        self.ended()
 
     def terminate(self) -> int:
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self._ended()
+        return self.ended()
 
-    def _ended(self) -> int:
+    def ended(self) -> int:
+        """Wait for the end; the exit status."""
         try:
             return self.process.wait(PATIENCE)
         finally:

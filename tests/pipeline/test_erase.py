@@ -1,12 +1,16 @@
 """Forgetting for good: nothing of it is left in any file, and where one thing is unknown nothing is forgotten."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline.erase import erase, mark
+from atles.settings import GateSettings
 from tests.pipeline.conftest import Pipeline
-from tests.samples import document
+from tests.samples import chat, document
 
 BEES = document("s", "u: My sister Odette keeps bees.", "a: Bees like borage.")
 MORE = document("s", "u: And a goat.", "a: A goat, too.")["messages"]
@@ -48,3 +52,48 @@ def test_all_of_it_or_nothing(pipeline: Pipeline, home: Home) -> None:
     (memory,) = [it for it in pipeline.store.memories.of_user(1) if "Odette" in it.text]
     assert mark(pipeline.store, ["s"], (), [memory.id[:6]]).texts == ["session s", memory.text]
     assert holding(home, "Odette")
+
+
+# --- what adapters were, or are to be, judged by ---
+
+
+def held_out(pipeline: Pipeline) -> str:
+    """A session that no adapter is trained on, of twenty that arrived."""
+    return next(it["session_id"] for it in pipeline.store.sessions.list() if it["split"] == "heldout")
+
+
+def test_what_an_adapter_was_judged_by_is_forgotten_too_and_it_serves_on(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(*(chat(number) for number in range(20)))
+    pipeline.work_off()
+    assert holding(home, "Boat number 2 is painted colour 14."), "it is there to be forgotten"
+    assert held_out(pipeline) == "session_002"
+    forget(pipeline, sessions=["session_002"])
+    assert holding(home, "Boat number 2 is painted colour 14.") == []
+    assert [it.state for it in pipeline.store.adapters.list()] == ["promoted"]
+
+
+def test_a_dataset_that_no_training_took_is_forgotten_too(pipeline: Pipeline, home: Home) -> None:
+    pipeline.context.settings = replace(pipeline.settings, gate=GateSettings(min_heldout=1000))
+    pipeline.arrive(*(chat(number) for number in range(20)))
+    pipeline.work_off()
+    assert pipeline.store.adapters.list() == []
+    forget(pipeline, sessions=["session_000"])
+    assert holding(home, "Boat number 0 is painted colour 0.") == []
+
+
+def test_what_is_forgotten_while_an_adapter_is_to_be_judged_by_it(pipeline: Pipeline, home: Home) -> None:
+    """It is retired without a verdict, and another one is trained and judged without it."""
+    forgets: list[str] = []
+
+    def once_it_is_trained(event: Any) -> None:
+        if event["phase"] == "train" and event["step"] == 5 and not forgets:
+            forgets.append("session_002")
+            marked = mark(pipeline.store, sessions=forgets)
+            erase(pipeline.context.shelf, pipeline.store, pipeline.queue, marked)
+
+    pipeline.context.progress = once_it_is_trained
+    pipeline.arrive(*(chat(number) for number in range(20)))
+    pipeline.work_off()
+    assert holding(home, "Boat number 2 is painted colour 14.") == []
+    assert [it.state for it in pipeline.store.adapters.list()] == ["retired", "promoted"]
+    assert pipeline.queue.dead() == []

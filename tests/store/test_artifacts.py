@@ -1,12 +1,10 @@
 """Folders that machines share: there whole or not at all, in a folder, in memory and on S3."""
 
-import hashlib
 import json
-import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +12,15 @@ import pytest
 
 from atles.errors import ArtifactError
 from atles.store.artifacts import Artifacts
-from tests.fakes.s3 import BUCKET, s3_server
+from tests.fakes.s3 import BUCKET, SECRET, on_s3
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = {"config.json": b"{}", "parts/one.bin": bytes(range(256)) * 400, "empty.txt": b"", "weights.bin": b"w" * 70_000}
-SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCY"
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    with s3_server() as url:
-        yield url
-
-
-def on_s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let S3 be there for this process and those that it starts, as the environment says it to any program."""
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": endpoint, "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    import s3fs
-
-    s3fs.S3FileSystem.clear_instance_cache()  # it keeps connections by address alone
 
 
 def url_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if kind == "s3":
-        on_s3(request.getfixturevalue("s3"), request.getfixturevalue("monkeypatch"))
+        request.getfixturevalue("s3")
         return f"s3://{BUCKET}/{tmp_path.name}"
     return {"folder": str(tmp_path / "sha red"), "url": (tmp_path / "url").as_uri(), "memory": f"memory://{tmp_path}"}[
         kind
@@ -376,8 +354,8 @@ def test_an_s3_that_does_not_answer_may_come_back(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_a_bucket_that_does_not_exist_is_not_made(s3: str, monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
-    on_s3(s3, monkeypatch)
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_does_not_exist_is_not_made(source: Path) -> None:
     artifacts = Artifacts("s3://mistyped/x")
     with pytest.raises(ArtifactError, match="see whether the folder or bucket exists") as raised:
         artifacts.publish("things", "a", source, list(FILES))
@@ -386,8 +364,8 @@ def test_a_bucket_that_does_not_exist_is_not_made(s3: str, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-def test_s3_without_credentials_is_explained(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_s3(s3, monkeypatch)
+@pytest.mark.usefixtures("s3")
+def test_s3_without_credentials_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(ArtifactError, match="credentials") as raised:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -224,6 +225,23 @@ def test_run_tells_when_it_is_ready_and_when_it_ends(home: Home, systemd: FakeSy
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(60) == 0
         assert ["STOPPING=1", "STATUS=finishing the short steps"] in systemd.listen()
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
+def test_whoever_is_ended_by_the_watchdog_says_where_it_was(home: Home, systemd: FakeSystemd, address: str) -> None:
+    words = [sys.executable, "-m", "atles", "--home", str(home.root), "--set", "train.enabled=false", "run", "--quiet"]
+    environment = {**os.environ, "NOTIFY_SOCKET": address}
+    daemon = subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
+    )  # fmt: skip
+    try:
+        until(systemd.listen, "it is ready")
+        daemon.send_signal(signal.SIGABRT)
+        _, errors = daemon.communicate(timeout=60)
+        assert "Fatal Python error: Aborted" in errors and "monitor.py" in errors
     finally:
         daemon.kill()
         daemon.wait()

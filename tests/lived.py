@@ -1,0 +1,59 @@
+"""A home that has seen everything: what may lie in any table, a promoted adapter, and jobs in every state."""
+
+import time
+from dataclasses import replace
+
+from atles.layout import Home
+from atles.pipeline import lanes
+from atles.pipeline.jobs import rate, session_job, train_job
+from atles.pipeline.lanes import LEARN
+from atles.queue import NewJob
+from atles.records import Feedback, Rating, Step
+from atles.settings import Settings, StoreSettings
+from atles.store import Store
+from tests.fakes import FakePrograms
+from tests.passing import queue_of
+from tests.pipeline.conftest import SETTINGS, Pipeline
+from tests.samples import chat, document
+
+SESSIONS = 14  # that `lived_in` learned; two more wait
+FACTS = ("u: I live in Leeds and my dog is called Biscuit.", "a: Nice.", "u: Please keep answers short.", "a: Sure.")
+
+
+def lived_in(home: Home, fake: FakePrograms, url: str = "") -> Settings:
+    """Live in a home whose store is a SQLite file or, with a `url`, in PostgreSQL; the settings that it has."""
+    settings = replace(SETTINGS, store=StoreSettings(url), train=replace(SETTINGS.train, shared=True))
+    pipeline = Pipeline(home, fake, settings)
+    store = pipeline.store
+    pipeline.arrive(*(chat(number) for number in range(1, SESSIONS)))
+    pipeline.arrive(document("facts", *FACTS, metadata={"user": "ann"}))
+    pipeline.work_off()
+    store.keys.add("phone", "ann")
+    rate(store, pipeline.queue, "session_001", 1, Feedback(Rating.EDIT, "Boat 1 is red."), "secrets")
+    pipeline.work_off()
+    store.spending.spend(12)
+    store.vectors.put([(store.vectors.pending(1)[0][0], bytes(range(256)) + bytes(128))])
+    pipeline.clock.slept = 0.0  # what comes now is due now
+    pipeline.arrive(document("late/one", "u: What\tis ü?", "a: A vowel \U0001f600.", metadata={"user": "ann"}))
+    pipeline.arrive(chat(99))
+    running(store)
+    dying(store)
+    store.close()
+    return settings
+
+
+def running(store: Store) -> None:
+    """Somebody works on the first of the two sessions that wait."""
+    assert queue_of(store, "somebody", time.time).claim(LEARN)
+
+
+def dying(store: Store) -> None:
+    """A job that failed three times, with an error that quotes something odd; and a training that is to come."""
+    queue = lanes.open_queue(store, SETTINGS)
+    queue.put(NewJob(Step.TRAIN, "train:x", lanes.TRAIN, {"rebuild": True}, order=lanes.TRAIN))
+    for again in (True, True, False):
+        job = queue.claim(lanes.TRAIN)
+        assert job
+        queue.retry(job, "Broken: é \U0001f600", 0.0) if again else queue.bury(job, "Broken: é \U0001f600")
+    queue.put(train_job("rebuild", delay=3600.0, rebuild=True), session_job(Step.LOG, "session_002", 1, delay=60.0))
+    queue.leave()
