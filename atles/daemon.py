@@ -32,7 +32,7 @@ from atles.upkeep.errands import errands
 from atles.upkeep.house import Chore, House
 from atles.upkeep.notify import Supervisor
 from atles.upkeep.pulse import Part, Pulse
-from atles.upkeep.retention import prune
+from atles.upkeep.retention import pruning
 
 if TYPE_CHECKING:
     from atles.gateway.server import Gateway
@@ -41,8 +41,6 @@ log = logging.getLogger("atles.daemon")
 
 _LOCK_SECONDS = 0.5
 _STATS_SECONDS = 300.0
-_PRUNE_SECONDS = 3600.0
-_PRUNED_AT_ONCE = 1000  # what is left goes at the next turn: other chores wait meanwhile
 _DRAIN_SECONDS = 15.0  # how long `stop` waits for the short steps; a training goes on at the next start
 STOP_SECONDS = 6 * _DRAIN_SECONDS  # more than `stop` takes: gateway, what came last, two lanes, and the house
 
@@ -186,7 +184,7 @@ class LearningDaemon:
             Chore("settling the database", beat, self.store.database.settle),
             Chore("closing abandoned sessions", beat, self._close_abandoned),
             Chore("fading memories", _STATS_SECONDS, self._fade, leader=True),
-            Chore("pruning", _PRUNE_SECONDS, self._prune),  # each its own home
+            pruning(self.home, self.store, self.settings.retention, self._clocks),
             # Also what other machines have learned: each home has the whole log.
             Chore("writing the logs", _STATS_SECONDS, lambda: journal.publish(self.store, self.home, self.uptime)),
         ]
@@ -203,10 +201,6 @@ class LearningDaemon:
         idle_minutes = self.settings.daemon.idle_minutes
         for path in close_abandoned(self.home, idle_minutes * 60, quiet=self._quiet):
             log.info("closed %s: its host wrote nothing for %g minutes", path.name, idle_minutes)
-
-    def _prune(self) -> None:
-        if self._clocks.trusted():
-            prune(self.home, self.store, self.settings.retention, time.time(), _PRUNED_AT_ONCE)
 
     def _clock_was_set(self, by: float, before: float) -> None:
         if moved := self.queue.clock_was_set(by, before):

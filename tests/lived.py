@@ -1,7 +1,9 @@
 """A home that has seen everything: what may lie in any table, a promoted adapter, and jobs in every state."""
 
+import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from atles.layout import Home
 from atles.pipeline import lanes
@@ -20,9 +22,25 @@ SESSIONS = 14  # that `lived_in` learned; two more wait
 FACTS = ("u: I live in Leeds and my dog is called Biscuit.", "a: Nice.", "u: Please keep answers short.", "a: Sure.")
 
 
+_lived: list[Path] = []  # a home in a SQLite file, once there is one: to copy is quicker than to live
+
+
 def lived_in(home: Home, fake: FakePrograms, url: str = "") -> Settings:
     """Live in a home whose store is a SQLite file or, with a `url`, in PostgreSQL; the settings that it has."""
     settings = replace(SETTINGS, store=StoreSettings(url), train=replace(SETTINGS.train, shared=True))
+    if not url:
+        if not _lived:
+            _live(home, fake, settings)
+            _lived.append(home.root.with_name("lived"))
+            shutil.copytree(home.root, _lived[0])
+        elif not home.database.exists():
+            shutil.copytree(_lived[0], home.root, dirs_exist_ok=True)
+        return settings
+    _live(home, fake, settings)
+    return settings
+
+
+def _live(home: Home, fake: FakePrograms, settings: Settings) -> None:
     pipeline = Pipeline(home, fake, settings)
     store = pipeline.store
     pipeline.arrive(*(chat(number) for number in range(1, SESSIONS)))
@@ -39,7 +57,6 @@ def lived_in(home: Home, fake: FakePrograms, url: str = "") -> Settings:
     running(store)
     dying(store)
     store.close()
-    return settings
 
 
 def running(store: Store) -> None:

@@ -30,6 +30,9 @@ class Clock:
             "update procrastinate_jobs set scheduled_at = scheduled_at - make_interval(secs => %s)", [seconds]
         )
         self._database.connection.execute(
+            "update procrastinate_events set at = at - make_interval(secs => %s)", [seconds]
+        )
+        self._database.connection.execute(
             "update procrastinate_workers set last_heartbeat = last_heartbeat - make_interval(secs => %s)", [seconds]
         )
 

@@ -46,6 +46,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "uninstall": "atles.cli.install",
         "keys": "atles.cli.keys",
         "prune": "atles.cli.prune",
+        "backup": "atles.cli.backup",
+        "restore": "atles.cli.backup",
+        "migrate": "atles.cli.migrate",
     },
 }
 _MODULES = {name: module for commands in SECTIONS.values() for name, module in commands.items()}

@@ -13,11 +13,13 @@ from atles.pipeline import lanes
 from atles.pipeline.crew import Crew
 from atles.pipeline.progress import ProgressNote
 from atles.store import open_store
+from atles.upkeep.clocks import Clocks
 from atles.upkeep.disk import DiskWatch
 from atles.upkeep.errands import errands
 from atles.upkeep.house import Chore, House
 from atles.upkeep.notify import Supervisor
 from atles.upkeep.pulse import Part, Pulse
+from atles.upkeep.retention import pruning
 
 _STOP_SECONDS = 15.0
 
@@ -64,11 +66,14 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
             [Part(f"lane {it.lane}", lambda worker=it: not worker.join(0)) for it in crew.workers],
             lambda: crew.queue.next_due(lanes.LEARN), crew.stop_word, supervisor,
         )  # fmt: skip
+        clocks = Clocks(crew.queue.clock_was_set)
         house = House(
             [
                 Chore("feeling the pulse", pulse.seconds or beat, pulse.look),
                 Chore("renewing leases", beat, crew.renew),
+                Chore("looking at the clock", beat, clocks.look),
                 Chore("looking at the disk", beat, DiskWatch(crew.context.room).look),
+                pruning(home, store, settings.retention, clocks),
             ],
             crew.stop_word,
         )

@@ -63,14 +63,14 @@ class Crew:
 
     def renew(self) -> None:
         """Say that what is worked on here goes on; and let what silent workers left wait again."""
-        self.queue.renew(*[job for worker in self.workers if (job := worker.current)])
+        self.queue.renew(*[job for worker in self.workers for job in worker.held])
         if freed := self.queue.recover():
             log.warning("%d jobs of a worker that fell silent wait again", freed)
             for lane in lanes.LANES:
                 self.wake(lane)
 
     def stop(self, seconds: float) -> bool:
-        """End what is short, interrupt a training at its checkpoint; wait so long for each at most. Whether all ended."""
+        """End what is short, interrupt a training at its checkpoint; wait so long for each. Whether all ended."""
         self.stop_word.set()
         for worker in self.workers:
             self.wake(worker.lane)

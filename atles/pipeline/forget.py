@@ -5,11 +5,11 @@ bring them back. What was said of it (memories, topics, examples, vectors) goes,
 """
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ _RARE = 12  # messages: a name that more of them hold is more than the user can 
 _LONG = 7  # letters of a word that is known by its beginning
 _ENOUGH = 0.6  # of what the message holds that holds most of the request's words
 _WORD = re.compile(r"[^\W_]+")
+_STAMP = re.compile(r"_\d{8}_\d{6}\.jsonl?\Z")  # the end of a training file's or session log's name
 # Words of a request to forget that do not name what is to be forgotten.
 _ASKING = frozenset(
     """anything ask asked bit business confessed confided conversation delete everything fact forget forgotten ignore
@@ -175,20 +176,22 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
     A daemon may append to the master log meanwhile: what it misses there it writes again.
     """
     gone = set(sessions)
+    if not gone:
+        return
+    came = _names(home.processed)
     for session_id in gone:
-        *older, newest = [None, *_processed(home, session_id)]
+        *older, newest = [None, *_processed(home, session_id, came)]
         if newest:
             write_atomic(newest, canonical_json(store.sessions.get(session_id).session.as_json()))
         for file in filter(None, older):
             file.unlink()
-        for folder in (home.training_data, home.chat_data):
-            for file in folder.glob(f"training_{file_name(session_id)}_{'[0-9]' * 8}_{'[0-9]' * 6}.jsonl"):
-                file.unlink(missing_ok=True)
-        for log in home.logs.glob(f"session_log_{file_name(session_id)}_*.json"):
-            write_atomic(log, json.dumps(_silent(json.loads(log.read_text("utf-8"))), indent=2))
-    if gone and home.master_log.exists():
-        lines = home.master_log.read_text("utf-8").splitlines(keepends=True)
-        write_atomic(home.master_log, "".join(_silent_line(line, gone) for line in lines))
+    for folder in (home.training_data, home.chat_data):
+        for file in _stamped(folder, "training", gone):
+            file.unlink(missing_ok=True)
+    for log in _stamped(home.logs, "session_log", gone):
+        write_atomic(log, json.dumps(_silent(json.loads(log.read_text("utf-8"))), indent=2))
+    if home.master_log.exists():
+        write_atomic(home.master_log, _silent_lines(home.master_log, gone))
     # What was trained on them is retired, and what was judged by them is judged: nobody needs these.
     for manifest in home.datasets.glob("*/manifest.json"):
         said = json.loads(manifest.read_text("utf-8"))
@@ -196,11 +199,28 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
             shutil.rmtree(manifest.parent)
 
 
-def _processed(home: Home, session_id: str) -> list[Path]:
-    """The files by which a session came, the oldest first: each time it grew, another one. Raises OSError."""
+def _names(folder: Path) -> list[str]:
+    """The names of a folder's files: there may be very many, so they are looked at once. Raises OSError."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except FileNotFoundError:
+        return []
+
+
+def _stamped(folder: Path, kind: str, sessions: Iterable[str]) -> list[Path]:
+    """The files of sessions that are named by kind, session and time. Raises OSError."""
+    wanted = {f"{kind}_{file_name(session_id)}" for session_id in sessions}
+    beginnings = tuple(wanted)
+    return [folder / name for name in _names(folder) if name.startswith(beginnings) and _STAMP.sub("", name) in wanted]
+
+
+def _processed(home: Home, session_id: str, names: Iterable[str]) -> list[Path]:
+    """Of the names in processed/, the files by which a session came, the oldest first: each time it grew, another one.
+    Raises OSError."""
     stem = home.completed(session_id).stem
     named = re.compile(rf"{re.escape(stem)}(?:_[0-9a-z]{{26}})?(?:\.\d+)?\.json")
-    files = [file for file in home.processed.glob(f"{escape(stem)}*.json") if named.fullmatch(file.name)]
+    files = [home.processed / name for name in names if name.startswith(stem) and named.fullmatch(name)]
     # "s.2" may be the second file of "s", or the first of another session.
     own = [file for file in files if file.stem == stem or _id_in(file) == session_id]
     return sorted(own, key=lambda file: file.stat().st_mtime_ns)
@@ -211,6 +231,14 @@ def _id_in(file: Path) -> str | None:
         return json.loads(file.read_text("utf-8")).get("session_id")
     except (ValueError, AttributeError):
         return None  # changed by somebody since it was taken
+
+
+def _silent_lines(master_log: Path, sessions: set[str]) -> Iterator[str]:
+    """The master log's lines, one at a time: they are those of years."""
+    named = [json.dumps(session_id) for session_id in sessions]
+    with open(master_log, encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            yield _silent_line(line, sessions) if any(name in line for name in named) else line
 
 
 def _silent_line(line: str, sessions: set[str]) -> str:

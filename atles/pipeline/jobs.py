@@ -36,6 +36,8 @@ def train_job(key: str, *, priority: int = 0, delay: float = 0.0, **payload: Any
 def forget_everywhere(home: Home, store: Store, sessions: Sequence[str]) -> list[str]:
     """After something of these sessions was forgotten in the store: take it out of files and adapters. The adapters
     that were retired. Raises OSError."""
+    if not sessions:
+        return []  # as after nearly every session
     forget_files(home, store, sessions)
     retired = release.retire(store, sessions)
     release.sweep(store, home)

@@ -84,7 +84,7 @@ def _learn(
         last_used_at=None,
         uses=0,
     )
-    store.memories.add(memory, user, folded(claim.text), sources)
+    store.memories.add(memory, user, folded(claim.text), sources, memory.ended_how)
     learned.created.append(memory.id)
     for old, how in decision.ends:
         store.memories.end(old.id, at, memory.id, how)

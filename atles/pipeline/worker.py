@@ -102,31 +102,40 @@ class Worker:
         """Let what the disk refused wait again, when it is time for that."""
         if time.monotonic() < self._refused_again_at:
             return
-        self._refused_again_at = math.inf
+        again_at = math.inf
         for job in self._queue.dead():
             refused = job.lane == self.lane and job.error.startswith(_WAITS)
             if refused and not self._queue.revive(job.key):  # the same waits already, and goes first
-                self._refused_again_at = time.monotonic() + self._patience
+                again_at = time.monotonic() + self._patience
+        self._refused_again_at = again_at
 
     @property
     def _patience(self) -> float:
         """Seconds before what the disk refused is tried again: as if there had been one more try."""
         return self._settings.backoff_seconds * 2**self._settings.max_attempts
 
+    @property
+    def held(self) -> list[Job]:
+        """The jobs that are this worker's: the one that it does, and the one after it."""
+        return [job for job in (self._claimed, self.current) if job]
+
     def run_one(self) -> bool:
         """Do the lane's next job, and claim the one after it; False if none is due."""
-        job, self._claimed = self._claimed or self._queue.claim(self.lane), None
+        self.current = self._claimed or self._queue.claim(self.lane)
+        job, self._claimed = self.current, None
         if job is None:
             return False
-        step = self._steps[job.kind]
+        try:
+            self._do(job, self._steps[job.kind])
+        finally:
+            self.current = None
+        return True
+
+    def _do(self, job: Job, step: StepRunner) -> None:
         if job.attempts > self._settings.max_attempts:
-            self._bury(
-                job,
-                step,
-                f"the daemon died {job.attempts - 1} times while doing this: {job.error or 'no error seen'}",
-            )
-            return True
-        self.current = job
+            died = f"the daemon died {job.attempts - 1} times while doing this: {job.error or 'no error seen'}"
+            self._bury(job, step, died)
+            return
         started = time.monotonic()
         try:
             result = step.work(job)
@@ -143,9 +152,6 @@ class Worker:
             self._handle(job, step, error)
         else:
             self._wake_others(following)
-        finally:
-            self.current = None
-        return True
 
     def _handle(self, job: Job, step: StepRunner, error: Exception) -> None:
         if isinstance(error, (ProgramFailed, EndpointError)) and error.kind == "stopped":

@@ -54,7 +54,7 @@ class Queue(Protocol):
         ...
 
     def renew(self, *jobs: Job) -> None:
-        """Extend the leases of the jobs that are being worked on; with none, say that this worker is there."""
+        """Extend the leases of all jobs that this worker holds; with none, say that it is there."""
         ...
 
     def done(self, job: Job) -> None:

@@ -78,8 +78,16 @@ class ProcrastinateQueue:
         return _job(row) if row else None
 
     def renew(self, *jobs: Job) -> None:
-        if self._worker is not None and not self._db.run("jobs.beat", worker=self._worker):
+        if self._worker is None:
+            return
+        if not self._db.run("jobs.beat", worker=self._worker):
             self._worker = None  # this machine slept for so long that it was given up: it begins anew
+            return
+        held = [job.id for job in jobs]
+        with self._db.transaction():
+            for row in self._db.rows("jobs.mislaid", worker=self._worker, held=held, seconds=self._lease_seconds):
+                log.warning("job %d was mislaid with a lost connection; it waits again", row["id"])
+                self._free(row["id"])
 
     def done(self, job: Job) -> None:
         self._end("jobs.done", job)

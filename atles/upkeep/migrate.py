@@ -83,6 +83,8 @@ def migrate(
     A password in the url is used and not written. Raises HomeLocked while a daemon runs; AtlesError where the target
     holds something else, a row is not the same there, or others work on it; then the home stays where it is.
     """
+    if not (settings.store.url or home.database.exists()):
+        raise AtlesError(f"there is no ATLES home at {home.root}; choose another with --home")
     with _held(home):
         name, note = _name(home, target), _note_of(home)
         begun = json.loads(note.read_text("utf-8")) if note.exists() else None
@@ -114,8 +116,6 @@ def without_secret(url: str) -> str:
 
 def _to_postgresql(way: _Way) -> Moved:
     home, target = way.home, way.target
-    if not home.database.exists():
-        raise AtlesError(f"there is no ATLES home at {home.root}; choose another with --home")
     with closing(_opened(home, target)) as there:
         _nobody_works(there, way.settings)
         with closing(Store(home.database)) as here:

@@ -6,8 +6,8 @@ Sessions stay in the database whatever goes here, and with them all that forgett
 import logging
 import math
 import os
-import re
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -25,12 +25,15 @@ from atles.pipeline.room import MIB, size
 from atles.records import Adapter, AdapterState
 from atles.settings import RetentionSettings
 from atles.store import Store
+from atles.upkeep.clocks import Clocks
+from atles.upkeep.house import Chore
 
 log = logging.getLogger("atles.daemon")
 
 _DAY = 86_400.0
+_PRUNE_SECONDS = 3600.0
+_AT_ONCE = 1000  # what is left goes at the next turn: other chores wait meanwhile
 _ASIDE = ".deleted-"  # a folder on its way out: nobody takes what is left of it for whole
-_OURS = re.compile(r"\d{4,}-[0-9a-f]{8}|\.deleted-.*")  # adapters that the daemon trained
 _STAMP = "%Y%m%d_%H%M%S"  # the end of a session log's name
 
 
@@ -56,6 +59,16 @@ class Pruned:
     gone: Sequence[Doomed]
     failed: Sequence[tuple[Doomed, str]]
     kept: Sequence[Doomed]
+
+
+def pruning(home: Home, store: Store, settings: RetentionSettings, clocks: Clocks) -> Chore:
+    """The chore of a home, whoever works in it: what is deleted for its age is so by a clock that can be trusted."""
+
+    def do() -> None:
+        if clocks.trusted():
+            prune(home, store, settings, time.time(), _AT_ONCE)
+
+    return Chore("pruning", _PRUNE_SECONDS, do)
 
 
 def doomed(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
@@ -131,8 +144,7 @@ def _datasets(home: Home, store: Store, settings: RetentionSettings, now: float)
 
 
 def _adapters(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
-    known = store.adapters.list()
-    for adapter in known:
+    for adapter in store.adapters.list():
         if adapter.state is not AdapterState.REJECTED:
             continue
         why = _too_old(datetime.fromisoformat(adapter.created_at).timestamp(), settings.rejected_adapter_days, now)
@@ -148,10 +160,6 @@ def _adapters(home: Home, store: Store, settings: RetentionSettings, now: float)
             f"served before the last {settings.rollback_adapters} (retention.rollback_adapters)",
             _whole_of(home, store, adapter, settings.rollback_adapters),
         )  # fmt: skip
-    # What a training left that nobody took up again. Other names there are people's own.
-    names = {it.name for it in known}
-    left = [it for it in _folders(home.adapters) if _OURS.fullmatch(it.name) and it.name not in names]
-    yield from _old_folders("adapters", left, settings.work_days, "work_days", now)
 
 
 def _weights_of(home: Home, store: Store, adapter: Adapter, now: float) -> Callable[[], object]:
@@ -282,8 +290,9 @@ def _remover(*paths: Path) -> Callable[[], None]:
                 path.unlink(missing_ok=True)
                 continue
             aside = path if path.name.startswith(_ASIDE) else path.with_name(_ASIDE + path.name)
-            if aside != path:
-                path.rename(aside)
-            shutil.rmtree(aside)
+            with suppress(FileNotFoundError):  # somebody else deletes it at this moment
+                if aside != path:
+                    path.rename(aside)
+                shutil.rmtree(aside)
 
     return remove

@@ -46,8 +46,8 @@ def changed(text: str, section: str, changes: dict[str, str | None], why: str) -
             new += [f"# {why}", f"# {line}"]
         else:
             new.append(_line(found, value))
-        if at == section and line.strip():
-            place = len(new)  # behind the section's last line
+        if at == section and line.strip() and not line.lstrip().startswith("#"):
+            place = len(new)  # behind the section's last setting
     more = [_line(key, value) for key, value in left.items() if value is not None]
     if more and place is None:
         new += ["", f"[{section}]"] if new else [f"[{section}]"]

@@ -98,8 +98,8 @@ class _Feeder:
         while self.sent < min(learned + window, self._total):
             self.messages += self._send(self.sent)
             self.sent += 1
-            if self.sent % _SENT_AGAIN == 0 and learned:
-                self._send(learned // 2)
+            if self.sent % _SENT_AGAIN == 0 and self.sent_again < learned:
+                self._send(self.sent_again)
                 self.sent_again += 1
 
     def _send(self, number: int) -> int:

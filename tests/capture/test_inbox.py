@@ -314,3 +314,23 @@ def test_fifty_megabytes_are_taken(inbox: Inbox, home: Home, store: Store) -> No
     assert inbox.take(path) is Arrival.NEW
     assert store.sessions.list()[0]["message_count"] == 5_000
     assert names(home.sessions) == []
+
+
+def test_a_kill_between_the_scrubbed_file_and_the_end_of_the_raw_one_leaves_one_file(
+    inbox: Inbox, make: Callable[[], Inbox], home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = drop(home, document("s", "u: My key is sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD", "a: Hm."))
+
+    class Killed(BaseException):
+        """Nothing catches it."""
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Path, "unlink", killed)
+        inbox.take(path)
+    assert names(home.processed) == [path.name] and path.exists()
+    assert make().take(path) is Arrival.SAME
+    assert names(home.processed) == [path.name] and not path.exists()
+    assert "sk-proj" not in (home.processed / path.name).read_text()

@@ -8,6 +8,7 @@ import pytest
 from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline.erase import erase, mark
+from atles.records import Step
 from atles.settings import GateSettings
 from tests.pipeline.conftest import Pipeline
 from tests.samples import chat, document
@@ -95,5 +96,26 @@ def test_what_is_forgotten_while_an_adapter_is_to_be_judged_by_it(pipeline: Pipe
     pipeline.arrive(*(chat(number) for number in range(20)))
     pipeline.work_off()
     assert holding(home, "Boat number 2 is painted colour 14.") == []
+    assert [it.state for it in pipeline.store.adapters.list()] == ["retired", "promoted"]
+    assert pipeline.queue.dead() == []
+
+
+def test_an_adapter_that_saw_what_was_forgotten_while_it_was_trained_never_serves(
+    pipeline: Pipeline, home: Home
+) -> None:
+    train: Any = pipeline.steps[Step.TRAIN]
+    work, forgotten = train.work, []
+
+    def work_and_forget(job: Any) -> Any:
+        trained = work(job)
+        if trained and not forgotten:
+            forgotten.append("session_001")
+            erase(pipeline.context.shelf, pipeline.store, pipeline.queue, mark(pipeline.store, sessions=forgotten))
+        return trained
+
+    train.work = work_and_forget
+    pipeline.arrive(*(chat(number) for number in range(20)))
+    pipeline.work_off()
+    assert forgotten and holding(home, "Boat number 1 is painted colour 7.") == []
     assert [it.state for it in pipeline.store.adapters.list()] == ["retired", "promoted"]
     assert pipeline.queue.dead() == []

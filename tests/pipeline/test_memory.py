@@ -213,6 +213,15 @@ def test_secrets_are_stored_nowhere(store: Store) -> None:
     assert b"Blue-Heron" not in everything(store)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_how_a_memory_ended_is_known_whichever_session_came_first(store: Store, late: bool) -> None:
+    memory = MemoryProcessor(store=store, extractor=HOMES)
+    for session in (BATH, LEEDS) if late else (LEEDS, BATH):
+        memory.process_session(session)
+    (leeds,) = [it for it in store.memories.of_user(1, ended=True) if "Leeds" in it.text]
+    assert (leeds.valid_to, leeds.ended_how) == ("2026-03-01T00:00:00+00:00", "replaced")
+
+
 def test_nothing_fades_unless_it_is_asked_for_and_never_what_is_pinned(store: Store) -> None:
     old = [fact("I keep hens"), fact("I sing bass", messages=(1,)), fact("I ski", messages=(2,))]
     lines = ("u: I keep hens", "u: I sing bass", "u: I ski")

@@ -7,7 +7,7 @@ import pytest
 
 from atles.errors import AtlesError, PointerMoved, UnknownAdapter
 from atles.layout import Home
-from atles.pipeline.release import leaks, promote, retire, rollback, settle, sweep
+from atles.pipeline.release import clear, leaks, promote, retire, rollback, settle, sweep
 from atles.pipeline.shelf import open_shelf
 from atles.records import Adapter, AdapterState, Dataset, Example, Session, Verdict
 from atles.settings import Settings
@@ -210,3 +210,20 @@ def test_an_adapter_whose_weights_are_not_those_that_were_judged_does_not_serve(
     weights.write_bytes(b"weigh")
     with pytest.raises(AtlesError, match=r"not those that were judged.*atles rollback"):
         shelf.adapter(adapter)
+
+
+def test_what_a_training_left_that_was_given_up_goes_with_the_next_one(
+    home: Home, store: Store
+) -> None:
+    add(store, "0001-aaaaaaaa")
+    data, others = "0" * 24, ("adapter-0123456789", "mine", ".0004-dddddddd.part")
+    for name in ("0001-aaaaaaaa", "0002-bbbbbbbb", ".0002-bbbbbbbb.tmp", "0003-cccccccc", *others):
+        (home.adapters / name).mkdir()
+    for name in (data, "1" * 24, f".{'2' * 24}.part"):
+        home.dataset(name).mkdir()
+    for name in ("train-0002-bbbbbbbb", "train-0003-cccccccc", "gate-0001-aaaaaaaa-base", "serve"):
+        (home.work / name).mkdir()
+    clear(store, home, but=("0003-cccccccc", data))
+    assert {it.name for it in home.adapters.iterdir()} == {"0001-aaaaaaaa", "0003-cccccccc", *others}
+    assert {it.name for it in home.datasets.iterdir()} == {data, f".{'2' * 24}.part"}
+    assert {it.name for it in home.work.iterdir()} == {"train-0003-cccccccc", "gate-0001-aaaaaaaa-base", "serve"}

@@ -10,6 +10,7 @@ from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job, NewJob
 from atles.settings import QueueSettings
 from atles.store import Store
+from tests.fakes.process import until
 from tests.passing import queue_of
 
 
@@ -35,11 +36,11 @@ class Step:
 class Lane:
     """A worker of the lane `here`, with two jobs to do."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, backoff_seconds: float = 2.0) -> None:
         self.queue = queue_of(store, "me", time.time, lanes={"here": ("kind",), "there": ("other",)})
         self.step, self.stop, self.wake = Step(), threading.Event(), WakeUp()
         self.there = self.wake.add("there")
-        settings = QueueSettings(max_attempts=1)
+        settings = QueueSettings(max_attempts=1, backoff_seconds=backoff_seconds)
         self.worker = Worker("here", self.queue, store, {"kind": self.step}, settings, self.stop, self.wake)
         self.queue.put(NewJob("kind", "a", "here"), NewJob("kind", "b", "here"))
 
@@ -64,6 +65,43 @@ def test_a_step_that_fails_claims_nothing(lane: Lane) -> None:
     lane.step.do = lambda: 1 / 0  # type: ignore[assignment, return-value]
     assert lane.worker.run_one()
     assert lane.states() == {"b": ("waiting", 0)}
+
+
+def test_what_the_disk_refuses_is_tried_until_the_disk_takes_it(store: Store) -> None:
+    lane, tries = Lane(store, backoff_seconds=0.05), 0
+
+    def refused_at_first() -> None:
+        nonlocal tries
+        tries += 1
+        if tries in (1, 3):  # "a", and "a" again after "b"
+            raise PermissionError(13, "Permission denied", "/home/training_data")
+
+    lane.step.do, lane.step.follow = refused_at_first, (NewJob("other", "c", "there"),)
+    assert lane.worker.run_one()
+    (dead,) = lane.queue.dead()
+    assert dead.error == "waits for the disk: PermissionError: [Errno 13] Permission denied: '/home/training_data'"
+    assert lane.states() == {"b": ("waiting", 0)}, "what follows waits, too"
+    lane.worker.start()
+    until(lambda: len(lane.step.done) == 4, "it is tried again and again")
+    lane.stop.set()
+    assert lane.worker.join(5)
+    assert lane.step.done == ["a", "b", "a", "a"] and lane.queue.dead() == []
+
+
+def test_what_the_disk_refused_an_earlier_worker_is_tried_at_once(store: Store) -> None:
+    lane = Lane(store)
+    lane.step.do = _refuse
+    assert lane.worker.run_one() and lane.worker.run_one()
+    assert [job.key for job in lane.queue.dead()] == ["a", "b"]
+    later = Lane(store)
+    later.worker.start()
+    until(lambda: sorted(later.step.done) == ["a", "a", "b", "b"], "what was put now, and what was left")
+    later.stop.set()
+    assert later.worker.join(5) and later.queue.dead() == []
+
+
+def _refuse() -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_who_is_told_to_stop_claims_no_more(lane: Lane) -> None:

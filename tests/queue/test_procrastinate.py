@@ -152,6 +152,23 @@ def test_who_was_suspended_for_long_begins_anew(worker: Callable[..., Procrastin
     assert len(other.workers()) == 1
 
 
+def test_a_job_whose_claim_was_lost_on_the_way_is_not_held_for_ever(
+    worker: Callable[..., ProcrastinateQueue], store: Store
+) -> None:
+    queue = worker(lease_seconds=30)
+    queue.put(NewJob("memory", "m", "learn"), NewJob("memory", "n", "learn"))
+    assert queue.claim("learn")
+    held = queue.claim("learn")
+    assert held and held.key == "n"
+    queue.renew(held)
+    assert queue.claim("learn") is None, "it may be on its way still"
+    Clock(store).sleep(31)
+    queue.renew(held)
+    again = queue.claim("learn")
+    assert again and (again.key, again.attempts) == ("m", 2)
+    queue.done(held)
+
+
 def test_who_works_and_at_what(worker: Callable[..., ProcrastinateQueue]) -> None:
     queue, other = worker(does={"memory"}, labels=["gpu"]), worker()
     queue.put(NewJob("memory", "m", "learn"), NewJob("data", "d", "learn"))

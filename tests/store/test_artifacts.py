@@ -234,8 +234,12 @@ artifacts.fetch("things", "a", folder)"""
 def test_of_processes_that_want_the_same_one_fetches_it(shared: Artifacts, source: Path, tmp_path: Path) -> None:
     shared.publish("things", "a", source, list(FILES))
     code = """
+import time
 get, fetched = fs.get_file, []
-fs.get_file = lambda there, here: (fetched.append(there), get(there, here))
+fs.get_file = lambda there, here: (fetched.append(there), time.sleep(0.2), get(there, here))
+(folder.parent.parent / f"ready-{os.getpid()}").touch()
+while len(list(folder.parent.parent.glob("ready-*"))) < 3:
+    time.sleep(0.01)
 artifacts.fetch("things", "a", folder)
 print(len(fetched))"""
     processes = [in_a_process(shared, code, tmp_path / "home" / "copy") for _ in range(3)]

@@ -12,7 +12,8 @@ import pytest
 
 from atles.errors import StoreError
 from atles.layout import Home
-from atles.store import Store
+from atles.settings import Settings, StoreSettings
+from atles.store import Store, open_store
 from atles.store.postgresql import PostgreSQL
 from atles.store.tables import TABLES, tables_of
 from atles.store.transfer import Different, Mark, Moving, check, digest, mark, put_mark
@@ -132,7 +133,8 @@ def test_killed_it_goes_on(home: Home, fake: FakePrograms, postgresql: str) -> N
     code = f"""
 import os, signal
 from pathlib import Path
-from atles.store import Store
+from atles.settings import Settings, StoreSettings
+from atles.store import Store, open_store
 from atles.store.postgresql import PostgreSQL
 from atles.store.transfer import Moving
 left = [12]
@@ -238,11 +240,12 @@ def test_a_digest_counts_each_row_and_not_their_order() -> None:
 # --- the indexes ---
 
 
-@pytest.fixture
-def lived(request: pytest.FixtureRequest, home: Home, fake: FakePrograms, store: Store) -> Store:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def lived(home: Home, fake: FakePrograms, request: pytest.FixtureRequest) -> Store:
     """A store of each kind that has seen everything."""
-    lived_in(home, fake, store.database.url if isinstance(store.database, PostgreSQL) else "")
-    return store
+    url = request.getfixturevalue("postgresql") if request.param == "postgresql" else ""
+    lived_in(home, fake, url)
+    return open_store(home, Settings(store=StoreSettings(url)))
 
 
 def test_what_waits_to_be_read_is_not_in_the_index_yet(lived: Store) -> None:
@@ -281,8 +284,9 @@ def test_memories_that_are_not_in_the_index_are_named(lived: Store) -> None:
     assert unfound(lived).memories == set()
 
 
-def test_a_damaged_index_is_noticed(home: Home, fake: FakePrograms, sqlite: Store) -> None:
+def test_a_damaged_index_is_noticed(home: Home, fake: FakePrograms) -> None:
     lived_in(home, fake)
+    sqlite = Store(home.database)
     index_rest(sqlite)
     execute(sqlite, "update memories set text = 'something else'")
     assert "malformed" in unfound(sqlite).damage

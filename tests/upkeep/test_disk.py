@@ -435,7 +435,7 @@ def test_twenty_chats_on_a_full_disk_are_all_learned_when_there_is_room(
             filler.unlink()
             host.communicate("\n", timeout=60)
             assert host.returncode == 0
-            until(lambda: home.master_log.exists() and idle(home), "all are learned", 180)  # a lease may have to run out
+            until(lambda: home.master_log.exists() and idle(home), "all are learned", 180)  # as long as a lease
             assert daemon.terminate() == 0
         lines = [json.loads(line) for line in home.master_log.read_text().splitlines()]
         assert sorted(it["session_id"] for it in lines) == [f"session_{number:03d}" for number in range(20)]

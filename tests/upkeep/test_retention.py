@@ -392,15 +392,6 @@ def test_what_was_forgotten_leaves_with_its_adapter_also_after_pruning(home: Hom
     pipeline.store.close()
 
 
-def test_folders_of_trainings_that_nobody_took_up_go_and_peoples_own_stay(home: Home, store: Store) -> None:
-    for name in ("0007-0123abcd", "adapter-0123456789", "mine"):
-        put(home.adapter(name) / "adapter_model.safetensors", days=9)
-        aged(home.adapter(name), 9)
-    done = prune(home, store, replace(KEEP, work_days=7), NOW)
-    assert names(done.gone) == ["0007-0123abcd"]
-    assert {it.name for it in home.adapters.iterdir()} == {"adapter-0123456789", "mine"}
-
-
 # --- leftovers of programs ---
 
 

@@ -109,6 +109,7 @@ class Reader:
         words = sentence.words
         if (
             last.messages != (sentence.position,)
+            or not words  # a smiley
             or sentence.asked
             or BLANK in sentence.plain
             or guards.joke(sentence)

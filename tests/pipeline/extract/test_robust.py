@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from atles.pipeline.extract import RuleExtractor
 from atles.records import Session
-from tests.pipeline.extract.reading import read, statements
+from tests.pipeline.extract.reading import facts, read, statements
 from tests.samples import EXAMPLES, document
 
 PIECES = st.sampled_from(
@@ -41,6 +41,11 @@ def test_a_message_of_a_hundred_thousand_characters_takes_less_than_a_second(tex
     began = time.process_time()
     read(f"u: {long}", f"a: {long}", f"u: no, {long}")
     assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("smiley", [":)", ";)", "😂", "…", "?!"])
+def test_a_smiley_after_a_fact_changes_nothing(smiley: str) -> None:
+    assert facts(f"My sister lives in Oakham. {smiley}") == facts("My sister lives in Oakham.") != []
 
 
 def test_an_empty_session_has_nothing() -> None:

@@ -36,6 +36,13 @@ select j.id from procrastinate_jobs j left join procrastinate_workers w on w.id 
 where j.status = 'doing' and (w.id is null or w.last_heartbeat < now() - make_interval(secs => :seconds))
 order by j.id for update of j skip locked
 
+-- name: mislaid
+-- Of a worker that lives, what it does not know of: the answer to its claim was lost with a connection.
+select j.id from procrastinate_jobs j
+where j.status = 'doing' and j.worker_id = :worker and not j.id = any(:held) and now() - make_interval(secs => :seconds) >
+    (select max(e.at) from procrastinate_events e where e.job_id = j.id and e.type = 'started')
+order by j.id for update of j skip locked
+
 -- name: open
 select j.*, coalesce(n.error, '') as error, coalesce(n.forgiven, 0) as forgiven,
     (select min(at) from procrastinate_events e where e.job_id = j.id)::text as created_at

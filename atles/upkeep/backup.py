@@ -1,0 +1,235 @@
+"""A home in one file, while its daemon works. Knows what is worth keeping, and in which order it has to be read.
+
+A session's words flow one way: journal, completed file, database. So what flows is read upstream first, and the
+database after it: whatever existed at the beginning is found in one of them, or in two, and to learn it once is the
+database's matter. What the database names (training data, datasets, adapters) is read after it, and may be gone then.
+"""
+
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import BinaryIO
+
+from atles.clock import compact, new_id, timestamp
+from atles.config import masked
+from atles.errors import AtlesError, StoreError
+from atles.layout import Home, file_name, make_folder
+from atles.pipeline import release
+from atles.pipeline.lanes import open_queue
+from atles.pipeline.shelf import Shelf, open_shelf
+from atles.records import Adapter, AdapterState
+from atles.settings import Settings
+from atles.store import Store
+from atles.store.database import SCHEMA_VERSION
+from atles.store.sqlite import SQLite
+from atles.store.tables import TABLES, tables_of
+from atles.store.transfer import Moving
+from atles.upkeep.archive import Writer
+from atles.upkeep.carry import carry, jobs_of
+
+_NAME = re.compile(r"atles-\d{8}-\d{6}\.tar\.gz")
+_UNFINISHED = re.compile(r"\.atles-\d{8}-\d{6}\.tar\.gz\.\d+\.[0-9a-f]{8}\.tmp")
+_COUNTED = frozenset(("sessions", "messages", "memories", "examples", "adapters"))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup: its size in bytes, how many rows and files are in it, and what should be in it and is not."""
+
+    path: Path
+    bytes: int
+    counts: dict[str, int]
+    left_out: Sequence[str]
+
+
+def backup(home: Home, settings: Settings, store: Store, path: Path, config: Path, *, processed: bool = True) -> Made:
+    """Write a backup of a home to `path`; its settings are those in the file `config`, without passwords. `processed`:
+    also the session files that were learned. Raises AtlesError, OSError; then nothing is left of it."""
+    make_folder(home.work)
+    with Writer(path) as archive, _scratch(home) as scratch:
+        files = _Files(home, archive)
+        files.flowing()
+        if processed:
+            files.add(home.processed)
+        files.add(home.logs)  # before the database: they are written from it, and must not be ahead of it
+        database = scratch / home.database.name
+        _snapshot(store, settings, database)
+        with closing(Store(database)) as copy:
+            files.training(copy)
+            left_out = _adapters(files, open_shelf(home, settings), store, copy)
+            counts = {it.name: tables_of(copy).size(it) for it in TABLES if it.name in _COUNTED}
+        _one_file(database)
+        with open(database, "rb") as file:
+            archive.add(home.database.name, file)
+        if config.exists():
+            archive.add_bytes(home.config.name, masked(config.read_text("utf-8-sig")).encode())
+        counts["files"] = files.number
+        about = {
+            "atles": version("atles"), "schema": SCHEMA_VERSION, "made_at": timestamp(),
+            "home": str(home.root.resolve()), "store": "sqlite" if isinstance(store.database, SQLite) else "postgresql",
+            "counts": counts, "left_out": left_out,
+        }  # fmt: skip
+        return Made(path, archive.finish(about), counts, left_out)
+
+
+def name_for(at: str) -> str:
+    """`atles-20261126-205006.tar.gz`, for a time in ISO 8601; such names sort by time."""
+    return f"atles-{compact(at).replace('_', '-')}.tar.gz"
+
+
+def rotate(folder: Path, keep: int) -> list[str]:
+    """Delete all but the newest `keep` backups that have a name of `name_for`, and what killed ones left; which.
+    Raises OSError."""
+    names = sorted(it.name for it in folder.iterdir())
+    made = [name for name in names if _NAME.fullmatch(name)]
+    gone = made[: max(0, len(made) - keep)] + [name for name in names if _UNFINISHED.fullmatch(name)]
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    return gone
+
+
+# --- files ---
+
+
+class _Files:
+    """Puts files of a home into an archive, under the names that they have there."""
+
+    def __init__(self, home: Home, archive: Writer) -> None:
+        self._home, self._archive, self.number = home, archive, 0
+
+    def flowing(self) -> None:
+        """What may not be in the database yet. The daemon gives a journal another name before it reads it, and people
+        move files of the quarantine upstream: so both are looked at twice."""
+        home = self._home
+        for folder in (home.quarantine, home.open_sessions, home.open_sessions, home.sessions, home.quarantine):
+            self.add(folder)
+
+    def training(self, store: Store) -> None:
+        """The training files of all sessions that are stored."""
+        rows = store.sessions.list()
+        names = {f"training_{file_name(it['session_id'])}_{compact(it['received_at'])}.jsonl" for it in rows}
+        self.add(self._home.training_data, names.__contains__)
+        self.add(self._home.chat_data, names.__contains__)
+
+    def add(self, folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> None:
+        """The files in a folder, not those further below. What goes meanwhile is left out. Raises OSError."""
+        for path in _listed(folder):
+            if wanted(path.name):
+                with opened([path]) as files:
+                    self.put(files)
+
+    def put(self, files: Iterable[tuple[Path, BinaryIO]]) -> None:
+        """Open files; what is in the archive already stays as it is there."""
+        for path, file in files:
+            name = path.relative_to(self._home.root).as_posix()
+            if name not in self._archive:
+                self._archive.add(name, file)
+                self.number += 1
+
+
+def _listed(folder: Path) -> list[Path]:
+    """The files of a folder, without those that are being written."""
+    if not folder.is_dir():
+        return []
+    return sorted(it for it in folder.iterdir() if not it.name.startswith(".") and it.is_file())
+
+
+@contextmanager
+def opened(paths: Iterable[Path]) -> Iterator[Sequence[tuple[Path, BinaryIO]]]:
+    """All of these files, or none if one is gone. Once open, they can be read to the end, whoever deletes them."""
+    with ExitStack() as stack:
+        try:
+            files = [(path, stack.enter_context(open(path, "rb"))) for path in paths]
+        except FileNotFoundError:
+            files = []
+        yield files
+
+
+# --- the database ---
+
+
+@contextmanager
+def _scratch(home: Home) -> Iterator[Path]:
+    """A folder for the copy of the database; what a kill leaves in work/ goes by itself."""
+    folder = home.work / f"backup-{new_id()}"
+    make_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _snapshot(store: Store, settings: Settings, path: Path) -> None:
+    """All that a store holds at one moment, as a SQLite file."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    if isinstance(store.database, SQLite):
+        try:
+            with closing(sqlite3.connect(store.database.path)) as source, closing(sqlite3.connect(path)) as copy:
+                source.backup(copy)  # in one go: who writes meanwhile neither waits nor is seen
+        except sqlite3.Error as error:
+            raise StoreError(f"the database {store.database.name} cannot be copied: {error}") from error
+        return
+    with closing(Store(path)) as copy, store.transaction():
+        tables_of(store).run("set transaction isolation level repeatable read")
+        moving = Moving(store, copy, new_id(), store.database.name)
+        moving.begin()
+        moving.copy()
+        carry(jobs_of(open_queue(store, settings)), copy, open_queue(copy, Settings()))
+        moving.end()
+
+
+def _one_file(path: Path) -> None:
+    """Let a closed database be whole in its one file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma journal_mode = delete")
+
+
+# --- what the database names ---
+
+
+def _adapters(files: _Files, shelf: Shelf, store: Store, copy: Store) -> list[str]:
+    """Put in the adapters that a copied store names, with their datasets; what is not there, in words."""
+    said = [_adapter(files, shelf, it, store, copy) for it in copy.adapters.list()]
+    return [it for it in said if it]
+
+
+def _adapter(files: _Files, shelf: Shelf, adapter: Adapter, store: Store, copy: Store) -> str:
+    missing = _missing(shelf, adapter)
+    while adapter.state is not AdapterState.RETIRED:
+        paths = [*_listed(shelf.home.adapter(adapter.name)), *_listed(shelf.home.dataset(adapter.dataset_id))]
+        with opened(paths) as found:
+            # Asked once they are open: the row comes first, then the files are deleted.
+            now = store.adapters.get(adapter.name)
+            if now.state is AdapterState.RETIRED:
+                _retire(copy, now)
+                return ""
+            if len(found) == len(paths):
+                files.put(found)
+                return missing
+    return ""
+
+
+def _missing(shelf: Shelf, adapter: Adapter) -> str:
+    """What is wrong with the weights of an adapter that may serve; fetched, if machines share them."""
+    if adapter.state not in (AdapterState.CANDIDATE, AdapterState.PROMOTED):
+        return ""
+    try:
+        shelf.adapter(adapter)
+    except AtlesError as error:
+        return str(error)
+    return ""
+
+
+def _retire(copy: Store, adapter: Adapter) -> None:
+    """It was retired since the database was copied, and its files are going: the copy is to say so, too."""
+    with copy.transaction():
+        copy.adapters.retire(adapter.name, adapter.reason)
+        version, active = copy.adapters.active()
+        if active == adapter.name:
+            copy.adapters.point(release.served(copy)[-1], "retire", adapter.reason, version)

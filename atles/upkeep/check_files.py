@@ -1,0 +1,151 @@
+"""What lies in a home and should not, and who may read it. Knows files; the store's rows are others' matter."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISLNK
+
+from atles.capture import session_file
+from atles.clock import new_id
+from atles.config import masked
+from atles.errors import InvalidSession
+from atles.insights.status import owner
+from atles.layout import Home, make_folder, sync_folder, write_atomic
+from atles.upkeep.finding import OK, REPAIR, WARN, Finding, some
+from atles.upkeep.privacy import exposed
+
+_UNFINISHED_SECONDS = 3600.0  # whoever still writes a file has touched it in this time
+
+
+def daemon(home: Home) -> Finding:
+    """Whether one runs, and what one left that was killed."""
+    if running := owner(home):
+        return Finding("daemon", OK, f"runs, pid {running['pid']}")
+    left = [it for it in (home.owner, home.socket, home.work / "progress.json") if it.exists()]
+    if not left:
+        return Finding("daemon", OK, "does not run; `atles start` starts it")
+
+    def repair() -> str:
+        for path in left:
+            path.unlink(missing_ok=True)
+        return f"deleted what it left: {', '.join(it.name for it in left)}"
+
+    return Finding(
+        "daemon", WARN, "an earlier one was killed; nothing is lost", "`atles start` takes its work up", repair
+    )
+
+
+def leftovers(home: Home, now: float) -> Finding:
+    """Files that somebody began to write and never finished, at the Unix time `now`."""
+    left = [it for it in home.root.rglob("*.tmp") if _idle(it, now) > _UNFINISHED_SECONDS]
+    if not left:
+        return Finding("leftovers", OK, "none")
+    sessions = [it for it in left if it.parent in (home.sessions, home.open_sessions) and it.is_file()]
+
+    def repair() -> str:
+        """What lies in sessions/ may be the only copy of a chat; all else is written from the database, or anew."""
+        learned = sum(_taken(home, path) for path in sessions)
+        others = [it for it in left if it not in sessions]
+        for path in others:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        said = [f"deleted {len(others)}"] if others else []
+        said += [f"{learned} in sessions/ were whole and will be learned"] if learned else []
+        set_aside = len(sessions) - learned
+        return ", ".join(said + ([f"{set_aside} in sessions/ are in quarantine"] if set_aside else []))
+
+    names = [str(it.relative_to(home.root)) for it in left]
+    return Finding(
+        "leftovers", WARN, f"left by writers that were killed: {some(names)}", f"{REPAIR} clears them away", repair
+    )
+
+
+def _taken(home: Home, path: Path) -> bool:
+    """Hand an unfinished session file over if it is whole, else set it aside; which."""
+    name = f"{path.name.lstrip('.').partition('.json')[0]}.json"
+    try:
+        session = session_file.parse(path.read_bytes(), name)
+    except InvalidSession as error:
+        target = home.quarantine / f"{path.name.lstrip('.')}.{new_id()}"
+        make_folder(home.quarantine)
+        write_atomic(
+            target.with_name(f"{target.name}.reason.txt"), f"its writer was killed before it had finished: {error}\n"
+        )
+        path.replace(target)
+        return False
+    target = home.completed(session.session_id)
+    if target.exists():
+        target = target.with_name(f"{target.stem}_{new_id()}.json")
+    path.replace(target)
+    sync_folder(home.sessions)
+    return True
+
+
+def quarantine(home: Home) -> Finding:
+    number = sum(1 for _ in home.quarantine.glob("*.reason.txt"))
+    if not number:
+        return Finding("quarantine", OK, "none")
+    said = "1 file set aside" if number == 1 else f"{number:,} files set aside"
+    return Finding("quarantine", WARN, said, "`atles sessions` says why")
+
+
+def privacy(home: Home, config: Path | None) -> Finding:
+    """What others on this machine can come to."""
+    found = exposed(home, config)
+    if not found:
+        return Finding("privacy", OK, "nobody else can read it")
+    places = shlex.join(map(str, found))
+
+    def repair() -> str:
+        closed = sum(_close(it) for path in found for it in (path, *(path.rglob("*") if path.is_dir() else ())))
+        return f"took the rights of others from {closed} files and folders"
+
+    return Finding("privacy", WARN, f"others on this machine can read {places}", f"`chmod -R go-rwx {places}`", repair)
+
+
+def rights(home: Home) -> Finding:
+    """What others could read if they came to it: each file is the owner's, also where its folder keeps others out."""
+    found = [path for path in _private(home) if path.lstat().st_mode & 0o077]
+    if not found:
+        return Finding("rights", OK, "all files are for their owner alone")
+
+    def repair() -> str:
+        return f"took the rights of others from {sum(map(_close, found))} files and folders"
+
+    names = [str(it.relative_to(home.root.parent)) for it in found]
+    return Finding("rights", WARN, f"not for their owner alone: {some(names)}", f"{REPAIR} changes that", repair)
+
+
+def _private(home: Home) -> Iterator[Path]:
+    """All that should be for the owner alone. Base models are no secret, nor are settings without a password; a session
+    file is its writer's until it is taken."""
+    open_to_all = {home.models}
+    if home.config.exists() and masked(text := home.config.read_text("utf-8", "replace")) == text:
+        open_to_all.add(home.config)
+    for folder, folders, files in os.walk(home.root):
+        here = Path(folder)
+        folders[:] = [it for it in folders if here / it not in open_to_all]
+        yield here
+        waiting = here == home.sessions
+        yield from (
+            here / it for it in files if here / it not in open_to_all and not (waiting and it.endswith(".json"))
+        )
+
+
+def _close(path: Path) -> bool:
+    """Take the rights of others from a file; whether they had any."""
+    with suppress(FileNotFoundError):  # it is a living home
+        mode = path.lstat().st_mode
+        if mode & 0o077 and not S_ISLNK(mode):
+            path.chmod(mode & 0o7700)
+            return True
+    return False
+
+
+def _idle(path: Path, now: float) -> float:
+    """For how many seconds nothing was written to a file, or to any in a folder."""
+    with suppress(FileNotFoundError):
+        return now - max(it.lstat().st_mtime for it in (path, *(path.rglob("*") if path.is_dir() else ())))
+    return 0.0
