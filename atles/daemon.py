@@ -136,7 +136,7 @@ class LearningDaemon:
         )  # fmt: skip
         self._monitor = Monitor(home.sessions, self._take, settings.daemon.poll_seconds)
         self._house = House(self._chores(), self._stop, self.store.database.leads)
-        self._errands = errands(self.store, self._crew.context.shelf, self._stop)
+        self._errands = errands(self.store, self._crew.context.shelf, self.model_fine_tuner, self._stop)
         if self._with_gateway:
             self._gateway = self._open_gateway()
             self._tell_owner()

@@ -52,6 +52,7 @@ class Home:
         self.quarantine = self.sessions / "quarantine"
         self.logs = self.daemon / "logs"
         self.master_log = self.logs / "master_log.jsonl"
+        self.forgotten = self.daemon / "forgotten"
         self.stats = self.logs / "daemon_stats.json"
 
     def create(self) -> "Home":

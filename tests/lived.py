@@ -7,6 +7,7 @@ from pathlib import Path
 
 from atles.layout import Home
 from atles.pipeline import lanes
+from atles.pipeline.forget import forget_messages
 from atles.pipeline.jobs import rate, session_job, train_job
 from atles.pipeline.lanes import LEARN
 from atles.queue import NewJob
@@ -50,6 +51,7 @@ def _live(home: Home, fake: FakePrograms, settings: Settings) -> None:
     rate(store, pipeline.queue, "session_001", 1, Feedback(Rating.EDIT, "Boat 1 is red."), "secrets")
     pipeline.work_off()
     store.spending.spend(12)
+    forget_messages(store, [store.sessions.message_rows(store.sessions.number("facts"))[-1]["rowid"]])
     store.vectors.put([(store.vectors.pending(1)[0][0], bytes(range(256)) + bytes(128))])
     pipeline.clock.slept = 0.0  # what comes now is due now
     pipeline.arrive(document("late/one", "u: What\tis ü?", "a: A vowel \U0001f600.", metadata={"user": "ann"}))

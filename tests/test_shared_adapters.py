@@ -153,7 +153,7 @@ def test_commands_find_it_on_any_machine(
     assert (tmp_path / "out" / WEIGHTS).read_bytes() == (a.home.adapter(adapter.name) / WEIGHTS).read_bytes()
     d = machine("d")
     answerer = Answerer(d.home, d.settings, d.store, memory=False)
-    assert answerer.adapter_folder == d.home.adapter(adapter.name) and answerer.adapter_folder.exists()
+    assert answerer.adapter_folder == d.home.adapter(adapter.name) and d.home.adapter(adapter.name).exists()
     answerer.close()
 
 

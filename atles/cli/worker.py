@@ -79,7 +79,7 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
         )
         crew.start()
         house.start()
-        away = errands(store, crew.context.shelf, crew.stop_word)
+        away = errands(store, crew.context.shelf, crew.tuner, crew.stop_word)
         away.start()
         supervisor.tell("READY=1", f"STATUS=works for {store.database.name}")
         click.echo(f"an ATLES worker (pid {os.getpid()}) does {', '.join(chosen)} for {store.database.name}")

@@ -66,18 +66,21 @@ class ModelFineTuner:
         if not isinstance(session, Session):
             session = Session.of(session)
         examples = build_examples(session) if examples is None else examples
-        stem = f"training_{file_name(session.session_id)}"
-        name = f"{stem}_{compact(at or timestamp())}.jsonl"
+        name = f"training_{file_name(session.session_id)}_{compact(at or timestamp())}.jsonl"
         make_folder(self.home.chat_data)
         path = self.home.training_data / name
         write_session_files(session, examples, path, self.home.chat_data / name)
         # What the session held before it grew is in the new file, unless it was corrected since. The folders hold
         # the files of all sessions, so they are searched only if need be.
-        for folder in (self.home.training_data, self.home.chat_data) if grown else ():
-            for earlier in folder.glob(f"{stem}_{'[0-9]' * 8}_{'[0-9]' * 6}.jsonl"):
-                if earlier.name != name:
-                    earlier.unlink(missing_ok=True)
+        for earlier in self.training_files(session.session_id) if grown else ():
+            if earlier.name != name:
+                earlier.unlink(missing_ok=True)
         return path
+
+    def training_files(self, session_id: str) -> list[Path]:
+        """The files of a session, in both formats."""
+        pattern = f"training_{file_name(session_id)}_{'[0-9]' * 8}_{'[0-9]' * 6}.jsonl"
+        return [file for folder in (self.home.training_data, self.home.chat_data) for file in folder.glob(pattern)]
 
     def fine_tune_model(
         self,

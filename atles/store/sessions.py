@@ -118,7 +118,14 @@ class Sessions:
     def forget_messages(self, messages: Sequence[int], at: str) -> Sequence[str]:
         """Take the words of messages (rowids) away, for good; the ids of their sessions."""
         self._db.run_many("sessions.forget_message", [{"rowid": rowid, "at": at} for rowid in messages])
-        return [row["session_id"] for row in self._db.rows("sessions.of_messages", rowids=json.dumps(messages))]
+        touched = [row["session_id"] for row in self._db.rows("sessions.of_messages", rowids=json.dumps(messages))]
+        self._db.lock("forgotten")  # who reads what came after a number must not miss one that is committed late
+        self._db.run_many("sessions.note_forgotten", [{"session_id": name} for name in touched])
+        return touched
+
+    def forgotten_after(self, seq: int) -> Sequence[tuple[int, str]]:
+        """The sessions of which something was forgotten since, each with its number in that list."""
+        return [(row["seq"], row["session_id"]) for row in self._db.rows("sessions.forgotten_after", seq=seq)]
 
     def answers_to(self, messages: Sequence[int]) -> Sequence[Row]:
         """The assistant's messages right after these of the user's (rowids)."""

@@ -54,6 +54,7 @@ TABLES = (
     Table("session_logs", ("seq",)),
     Table("api_keys", ("id",)),
     Table("feedback", ("session_id", "position")),
+    Table("forgotten", ("seq",)),
 )
 
 Key = tuple[Any, ...]

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -66,9 +66,10 @@ def _stuck(store: Store, queue: Queue) -> dict[str, NewJob]:
     return found
 
 
-def _busy(queue: Queue) -> set[str]:
-    """The sessions that a job waits for, or has failed for good on: then `atles sessions retry` is the way."""
-    return {str(job.payload.get("session_id")) for job in (*queue.open(), *queue.dead())}
+def _busy(queue: Queue, steps: Collection[Step] = tuple(Step)) -> set[str]:
+    """The sessions that have a job of these steps, be it one that failed for good: that is tried again otherwise."""
+    jobs = (*queue.open(), *queue.dead())
+    return {str(job.payload.get("session_id")) for job in jobs if job.kind in steps}
 
 
 # --- training data ---
@@ -106,8 +107,8 @@ def _amiss(home: Home, store: Store, queue: Queue) -> list[str]:
     for _ in range(2):  # looked at twice: a daemon writes the files before the rows
         rows = {row["session_id"]: row["revision"] for row in store.sessions.list()}
         found = [it for it in found if _differs(home, store, it, rows[it])]
-        busy = _busy(queue)
-        found = [it for it in found if it not in busy]
+        coming = _busy(queue, (Step.MEMORY, Step.DATA))
+        found = [it for it in found if it not in coming]
         if not found:
             break
     return found

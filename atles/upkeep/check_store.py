@@ -4,6 +4,7 @@ import time
 
 from atles.errors import StoreError
 from atles.queue import Queue
+from atles.records import Step
 from atles.store import Store
 from atles.store.database import SCHEMA_VERSION
 from atles.store.sqlite import SQLite
@@ -39,8 +40,9 @@ def words(store: Store, queue: Queue) -> Finding:
     """Messages and memories that no search finds, and entries of what is there no more."""
     found = unfound(store)
     # What is not read yet is not in the index yet.
-    busy = {str(job.payload.get("session_id")) for job in (*queue.open(), *queue.dead())} if found.sessions else set()
-    sessions, memories = sorted(found.sessions - busy), sorted(found.memories)
+    jobs = [job for job in (*queue.open(), *queue.dead()) if job.kind == Step.MEMORY]
+    unread = {str(job.payload.get("session_id")) for job in jobs}
+    sessions, memories = sorted(found.sessions - unread), sorted(found.memories)
     said = [f"messages of {some(sessions)}"] if sessions else []
     said += [f"{len(memories):,} memories"] if memories else []
     said += [f"{found.strays:,} entries of what is no more"] if found.strays else []

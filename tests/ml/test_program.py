@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,14 +56,12 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
     assert json.loads((tmp_path / "report.json").read_text()) == {"steps": 1}
 
 
-def test_a_folder_gets_its_name_when_all_of_it_is_on_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_gets_its_name_when_all_of_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp, target = tmp_path / "made" / ".adapter.tmp", tmp_path / "made" / "adapter"
     (tmp / "deep").mkdir(parents=True)
     for name in ("weights", "deep/config"):
         (tmp / name).write_text(name)
-    files = {os.stat(tmp / name).st_ino for name in ("weights", "deep/config")}
+    files = {(tmp / name).stat().st_ino for name in ("weights", "deep/config")}
     synced: list[tuple[int, bool]] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_ino, target.exists())))
     program.into_place(tmp, target)

@@ -216,8 +216,8 @@ def test_secrets_are_stored_nowhere(store: Store) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_how_a_memory_ended_is_known_whichever_session_came_first(store: Store, late: bool) -> None:
     memory = MemoryProcessor(store=store, extractor=HOMES)
-    for session in (BATH, LEEDS) if late else (LEEDS, BATH):
-        memory.process_session(session)
+    for home in (BATH, LEEDS) if late else (LEEDS, BATH):
+        memory.process_session(home)
     (leeds,) = [it for it in store.memories.of_user(1, ended=True) if "Leeds" in it.text]
     assert (leeds.valid_to, leeds.ended_how) == ("2026-03-01T00:00:00+00:00", "replaced")
 

@@ -212,9 +212,7 @@ def test_an_adapter_whose_weights_are_not_those_that_were_judged_does_not_serve(
         shelf.adapter(adapter)
 
 
-def test_what_a_training_left_that_was_given_up_goes_with_the_next_one(
-    home: Home, store: Store
-) -> None:
+def test_what_a_training_left_that_was_given_up_goes_with_the_next_one(home: Home, store: Store) -> None:
     add(store, "0001-aaaaaaaa")
     data, others = "0" * 24, ("adapter-0123456789", "mine", ".0004-dddddddd.part")
     for name in ("0001-aaaaaaaa", "0002-bbbbbbbb", ".0002-bbbbbbbb.tmp", "0003-cccccccc", *others):

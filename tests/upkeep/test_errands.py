@@ -5,12 +5,16 @@ from dataclasses import replace
 
 from atles.errors import ArtifactError
 from atles.layout import Home
+from atles.pipeline import forget
+from atles.pipeline.dataset import build_examples
+from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.shelf import open_shelf
 from atles.records import Adapter, AdapterState, Dataset
 from atles.settings import Settings, StoreSettings
 from atles.store import Store
 from atles.store.artifacts import Artifacts
-from atles.upkeep.errands import errands
+from atles.upkeep.errands import errands, forget_here
+from tests.samples import session
 
 
 def test_what_another_machine_retired_goes_here_and_where_it_was_shared(store: Store, home: Home) -> None:
@@ -21,11 +25,11 @@ def test_what_another_machine_retired_goes_here_and_where_it_was_shared(store: S
     for folder, file in ((home.adapter("a"), "adapter_model.safetensors"), (home.dataset("d"), "manifest.json")):
         folder.mkdir(parents=True)
         (folder / file).write_text("{}")
-    house = errands(store, shelf, threading.Event())
+    house = errands(store, shelf, ModelFineTuner(home), threading.Event())
     assert 0 < house.do_due() <= 300
     assert shared.names("adapters") == {"a": True} and shared.names("datasets") == {"d": True}
     store.adapters.retire("a", "It saw what was forgotten since.")
-    again = errands(store, shelf, threading.Event())
+    again = errands(store, shelf, ModelFineTuner(home), threading.Event())
     again.do_due()
     assert not home.adapter("a").exists() and not home.dataset("d").exists()
     assert shared.names("adapters") == {} and shared.names("datasets") == {}
@@ -38,5 +42,28 @@ def test_a_place_that_is_away_does_not_end_it(store: Store, home: Home, caplog) 
         raise ArtifactError("unreachable", "nobody is at home")
 
     shelf._artifacts.names = away.__get__(shelf._artifacts)
-    assert errands(store, shelf, threading.Event()).do_due() > 0
+    assert errands(store, shelf, ModelFineTuner(home), threading.Event()).do_due() > 0
     assert "nobody is at home" in caplog.text
+
+
+def test_what_another_machine_forgot_leaves_this_ones_files(store: Store, home: Home) -> None:
+    """This machine took the sessions in and made their data; another one is told to forget something."""
+    tuner = ModelFineTuner(home=home)
+    for name, said in (("a", "I owe Quillfeather money"), ("b", "I keep hens")):
+        came = session(name, f"u: {said}", "a: Noted.", "u: I sing bass", "a: Good.")
+        store.sessions.add(came, 5)
+        store.examples.replace(name, build_examples(came))
+        (home.processed / f"completed_{name}.json").write_text(f"{came.as_json()}")
+        tuner.prepare_training_data(came, build_examples(came), "2026-01-02T00:00:00+00:00")
+    row = store.sessions.message_rows(store.sessions.number("a"))[0]
+    forget.forget_messages(store, [row["rowid"]])
+    kept = session("a", "u: I sing bass", "a: Good.")
+    store.examples.replace("a", build_examples(kept))  # as the data step makes it, wherever that runs
+    assert any("Quillfeather" in file.read_text() for file in home.root.rglob("*.json*"))
+    forget_here(store, home, tuner)
+    assert not any("Quillfeather" in file.read_text() for file in home.root.rglob("*.json*"))
+    assert len(tuner.training_files("a")) == 2 and "sing bass" in tuner.training_files("a")[0].read_text()
+    assert "hens" in (home.processed / "completed_b.json").read_text()
+    before = {file: file.stat().st_mtime_ns for file in home.root.rglob("*.json*")}
+    forget_here(store, home, tuner)
+    assert before == {file: file.stat().st_mtime_ns for file in home.root.rglob("*.json*")}, "once is enough"

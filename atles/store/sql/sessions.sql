@@ -55,6 +55,12 @@ update sessions set waiting_for = :what where session_id = :session_id
 -- name: waiting_for_training
 select session_id from sessions where waiting_for = 'training' order by received_at, number
 
+-- name: note_forgotten
+insert into forgotten (session_id) values (:session_id)
+
+-- name: forgotten_after
+select seq, session_id from forgotten where seq > :seq order by seq
+
 -- name: of_messages
 select session_id from sessions
 where number in (select session from messages where rowid in (select value from json_each(:rowids))) order by number

@@ -213,6 +213,12 @@ create table if not exists api_keys (
     created_at text not null
 ) strict;
 
+-- Sessions of which something was forgotten, as often as it was: each machine then brings its own files in line.
+create table if not exists forgotten (
+    seq        integer primary key autoincrement,
+    session_id text not null
+) strict;
+
 -- What users said of answers. The session may not be stored yet, so nothing refers to it.
 create table if not exists feedback (
     session_id text not null,
