@@ -1,7 +1,8 @@
 """Runs the benchmarks, all or the named ones, and prints a table of each.
 
-    python -m bench                                  all but learn: about 30 minutes on 2 cores
+    python -m bench                                  all but learn and soak: about 40 minutes on 2 cores
     python -m bench learn                            hours; what was done is kept, so it can be interrupted
+    python -m bench soak                             half an hour
     python -m bench import daemon --json figures.json
 
 Exit code 1 if a target is missed or a benchmark could not run.
@@ -22,16 +23,19 @@ BENCHMARKS = {
     "learn": "bench.learn",
     "memory": "bench.memory",
     "recall": "bench.recall.peers",
-    "scale": "bench.recall.scale",
+    "scale": "bench.scale",
     "served": "bench.served",
+    "soak": "bench.soak",
     "training": "bench.training",
+    "turns": "bench.recall.turns",
 }
+LONG = ("learn", "soak")  # run if they are named
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What ATLES costs, measured on this machine.")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all but learn if none is named"
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all but {' and '.join(LONG)} if none is named"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too; - for stdout")
     modules = {name: importlib.import_module(module) for name, module in BENCHMARKS.items()}
@@ -44,7 +48,7 @@ def main() -> int:
     report = {"machine": machine(), "figures": {}, "errors": {}}
     say(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
     tables = []
-    for name in options.names or [name for name in modules if name != "learn"]:
+    for name in options.names or [name for name in modules if name not in LONG]:
         say(f"{name}: {modules[name].__doc__.splitlines()[0]}")
         try:
             figures = modules[name].measure(options)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, for benchmarks and tests: Debian's, or the one of a wheel. It ends with this process."""
+"""A PostgreSQL server for benchmarks and tests: Debian's, or the one of a wheel. It ends with this process."""
 
 import os
 import shutil
@@ -48,14 +48,15 @@ class Server:
         self._bin = _binaries()
         if self._user and "site-packages" in self._bin.parts:  # where that user may not look
             self._bin = Path(shutil.copytree(self._bin.parent, self._folder / "programs")) / "bin"
-        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "atles", "-E", "UTF8", "--locale=C", "--no-sync")
+        data = str(self._data)
+        self._run("initdb", "-D", data, "-A", "trust", "-U", "atles", "-E", "UTF8", "--locale=C", "--no-sync")
         listens = f"-c listen_addresses='' -c unix_socket_directories={self._folder} -c max_connections=200"
         started = " ".join([listens, *(f"-c {option}" for option in options), *([] if durable else ["-F"])])
-        self._run("pg_ctl", "-D", str(self._data), "-l", str(self._folder / "log"), "-w", "-o", started, "start")
+        self._run("pg_ctl", "-D", data, "-l", str(self._folder / "log"), "-w", "-o", started, "start")
         self._databases = 0
         # The server ends when this process does, however it ends.
         self._guard = subprocess.Popen(
-            [sys.executable, "-c", _GUARD, str(self._bin / "pg_ctl"), str(self._data), str(self._folder), self._user or ""],
+            [sys.executable, "-c", _GUARD, str(self._bin / "pg_ctl"), data, str(self._folder), self._user or ""],
             stdin=subprocess.PIPE, start_new_session=True, cwd="/",
         )  # fmt: skip
 

@@ -1,6 +1,5 @@
 """An ATLES process on a home, seen from outside: its CPU time, memory, files and threads. Needs Linux."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -20,13 +19,12 @@ class Running:
     Raises RuntimeError with what it said if it ends instead.
     """
 
-    def __init__(self, module: str, *arguments: str, log: Path, nice: int = 0) -> None:
+    def __init__(self, module: str, *arguments: str, log: Path) -> None:
         self._log = log
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True,
-                preexec_fn=(lambda: os.nice(nice)) if nice else None,
-            )  # fmt: skip
+                [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
         assert self._process.stdout  # it was opened as a pipe
         self.said = self._process.stdout.readline().strip()
         if not self.said:
@@ -58,10 +56,10 @@ class Running:
 
     def open_files(self) -> int:
         """Files, sockets and pipes that it has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def threads(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/task"))
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)

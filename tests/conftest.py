@@ -15,7 +15,8 @@ from atles.layout import Home
 from atles.pipeline import room
 from atles.store import Store
 from atles.store.postgresql import PostgreSQL
-from tests.fakes import FakePrograms, postgres
+from bench import postgres
+from tests.fakes import FakePrograms
 from tests.fakes.process import DaemonProcess, idle, until
 from tests.fakes.s3 import on_s3, s3_server
 from tests.samples import EXAMPLES, drop

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from atles.layout import Home
 from atles.pipeline import lanes
-from atles.pipeline.forget import forget_messages
+from atles.pipeline.erase import erase, mark
 from atles.pipeline.jobs import rate, session_job, train_job
 from atles.pipeline.lanes import LEARN
+from atles.pipeline.shelf import open_shelf
 from atles.queue import NewJob
 from atles.records import Feedback, Rating, Step
 from atles.settings import Settings, StoreSettings
@@ -44,14 +45,17 @@ def lived_in(home: Home, fake: FakePrograms, url: str = "") -> Settings:
 def _live(home: Home, fake: FakePrograms, settings: Settings) -> None:
     pipeline = Pipeline(home, fake, settings)
     store = pipeline.store
-    pipeline.arrive(*(chat(number) for number in range(1, SESSIONS)))
+    pipeline.arrive(*(chat(number) for number in range(1, SESSIONS - 1)))
     pipeline.arrive(document("facts", *FACTS, metadata={"user": "ann"}))
     pipeline.work_off()
+    pipeline.arrive(chat(SESSIONS - 1))  # which no adapter has seen
+    pipeline.work_off()
+    last = store.sessions.get(f"session_{SESSIONS - 1:03d}").session.messages[-1]
+    erase(open_shelf(home, settings), store, pipeline.queue, mark(store, messages=[last.id]))
     store.keys.add("phone", "ann")
     rate(store, pipeline.queue, "session_001", 1, Feedback(Rating.EDIT, "Boat 1 is red."), "secrets")
     pipeline.work_off()
     store.spending.spend(12)
-    forget_messages(store, [store.sessions.message_rows(store.sessions.number("facts"))[-1]["rowid"]])
     store.vectors.put([(store.vectors.pending(1)[0][0], bytes(range(256)) + bytes(128))])
     pipeline.clock.slept = 0.0  # what comes now is due now
     pipeline.arrive(document("late/one", "u: What\tis ü?", "a: A vowel \U0001f600.", metadata={"user": "ann"}))

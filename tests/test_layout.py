@@ -1,6 +1,7 @@
 """File names for any session id, and files that are never half there."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,19 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rubbish(tmp_path: Path, m
 def test_a_write_takes_any_text(tmp_path: Path) -> None:
     write_atomic(tmp_path / "file", "half an emoji: \ud83d")
     assert (tmp_path / "file").read_bytes() == b"half an emoji: \\ud83d"
+
+
+def test_a_file_may_be_written_in_pieces_and_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def pieces(fails: bool) -> Iterator[str]:
+        yield "one "
+        if fails:
+            raise ValueError
+        yield "two"
+
+    with pytest.raises(ValueError):
+        write_atomic(path, pieces(fails=True))
+    assert list(tmp_path.iterdir()) == []
+    write_atomic(path, pieces(fails=False))
+    assert path.read_text() == "one two"

@@ -173,7 +173,7 @@ def test_weights_that_are_not_those_that_were_judged_are_replaced(
     c = machine("c")
     c.home.adapter(adapter.name).mkdir()
     (c.home.adapter(adapter.name) / WEIGHTS).write_bytes(b"of a training of its own")
-    assert (c.context.shelf.adapter(adapter) / WEIGHTS).read_bytes() == b"fake"
+    assert (c.context.shelf.adapter(adapter) / WEIGHTS).read_bytes().startswith(b"fake")
 
 
 def test_what_no_machine_shares_is_said_with_a_way_out(
@@ -372,7 +372,7 @@ def test_daemons_of_two_machines_share_through_s3(postgresql: str, tmp_path: Pat
             until(lambda: store.adapters.active()[1], "an adapter that serves")
             adapter = store.adapters.get(store.adapters.active()[1])
             assert b.adapter(adapter.name).exists() and not a.adapter(adapter.name).exists()
-            assert (shelf.adapter(adapter) / WEIGHTS).read_bytes() == b"fake"
+            assert (shelf.adapter(adapter) / WEIGHTS).read_bytes().startswith(b"fake")
             assert shelf.report(adapter).exists()
     queue = open_queue(store := open_store(a, settings), settings)
     done = erase(shelf, store, queue, mark(store, sessions=["session_001"]))

@@ -4,11 +4,10 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from atles.records import Session
 from bench.figures import Figure, percentile, say
-from bench.scale.program import ORDER
 from bench.scale.team import Giver, Supply, Team
 from bench.stores import Place
 
@@ -34,15 +33,16 @@ def figures(place: Place, supply: Supply, sessions: int, starts: int, workers: i
         team.finish(made)
         jobs, served = team.cpu_seconds() - before, place.server_cpu_seconds() - server
         waits = _starts(team, supply.take(starts if told else _LOOKED_FOR, _USERS), giver.give, told)
-    note = f"three jobs of each; {sessions} sessions at once"
-    each = 1e3 / sessions
-    return [
-        Figure(f"{place.name}: the worker's CPU per session", jobs * each, "CPU-ms", CPU_TARGET_MS, note),
-        Figure(f"{place.name}: to store a session and put its job", put * each, "CPU-ms", note="in one transaction"),
-        *([Figure(f"{place.name}: the server's CPU per session", served * each, "CPU-ms", note="both")] if served else []),
-        *_waits(f"{place.name}: job put by another process -> started", waits, START_TARGET_MS if told else None,
-                "" if told else "found by looking; sessions come as files"),
-    ]  # fmt: skip
+    note, each = f"three jobs of each; {sessions} sessions at once", 1e3 / sessions
+    whose = f"{place.name}: "
+    found = [
+        Figure(f"{whose}the worker's CPU per session", jobs * each, "CPU-ms", CPU_TARGET_MS, note),
+        Figure(f"{whose}to store a session and put its job", put * each, "CPU-ms", note="all in one transaction"),
+    ]
+    if served:
+        found.append(Figure(f"{whose}the server's CPU per session", served * each, "CPU-ms", note="of both"))
+    target, why = (START_TARGET_MS, "") if told else (None, "found by looking; sessions come as files")
+    return [*found, *_waits(f"{whose}job put by another process -> started", waits, target, why)]
 
 
 def files(place: Place, supply: Supply, starts: int) -> list[Figure]:
@@ -61,15 +61,14 @@ def files(place: Place, supply: Supply, starts: int) -> list[Figure]:
         before = team.cpu_seconds()
         waits = _starts(team, made, drop, told=True)
         spent = 1e3 * (team.cpu_seconds() - before) / starts
+    whose, why = f"{place.name}: ", "parsed, scrubbed, stored, committed"
     return [
-        *_waits(f"{place.name}: file dropped -> started", waits, START_TARGET_MS, "parsed, scrubbed, stored, committed"),
-        Figure(f"{place.name}: the daemon's CPU per session, one by one", spent, "CPU-ms", note="with what takes the file"),
-    ]  # fmt: skip
+        *_waits(f"{whose}file dropped -> started", waits, START_TARGET_MS, why),
+        Figure(f"{whose}the daemon's CPU per session, one by one", spent, "CPU-ms", note="with what takes the file"),
+    ]
 
 
-def _starts(
-    team: Team, made: list[Session], put: Callable[[Session], None], told: bool
-) -> list[float]:
+def _starts(team: Team, made: list[Session], put: Callable[[Session], None], told: bool) -> list[float]:
     """How long each session waited for its first step, in ms, from just before it was put."""
     pause, came = random.Random(0), {}
     for session in made:

@@ -13,6 +13,7 @@ LEAST_RATIOS = {2: 1.9, 4: 3.6}
 REPEATED_TARGET = 0
 _WORKERS = (1, *LEAST_RATIOS)
 _USERS = 40
+_CASES = (*((workers, _USERS) for workers in _WORKERS), (1, 1), (max(_WORKERS), 1))  # of one user, too
 
 
 def figures(place: Place, supply: Supply, rounds: int, sessions: int) -> list[Figure]:
@@ -20,8 +21,7 @@ def figures(place: Place, supply: Supply, rounds: int, sessions: int) -> list[Fi
     speeds: dict[tuple[int, int], list[float]] = {}
     repeated = given = 0
     for number in range(rounds):
-        cases = [(workers, _USERS) for workers in _WORKERS] + [(workers, 1) for workers in _WORKERS[:: len(_WORKERS) - 1]]
-        for workers, users in random.Random(number).sample(cases, len(cases)):
+        for workers, users in random.Random(number).sample(_CASES, len(_CASES)):
             count = sessions * workers
             found, speed = _run(place, supply, workers, count, users)
             repeated, given = repeated + found, given + count

@@ -23,9 +23,9 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--soak-sessions", type=int, default=20_000, metavar="N", help="sessions [%(default)s]")
     parser.add_argument("--store", choices=stores.KINDS, default=stores.KINDS[0], help="[%(default)s]")
     parser.add_argument("--soak-window", type=int, default=400, metavar="N", help="on their way at once [%(default)s]")
-    parser.add_argument("--soak-every", type=float, default=5, metavar="S", help="seconds between samples [%(default)g]")
+    parser.add_argument("--soak-every", type=float, default=5, metavar="S", help="seconds between samples [5]")
     parser.add_argument("--soak-samples", type=Path, metavar="FILE", help="write the samples there, a JSON line each")
-    parser.add_argument("--soak-from", type=Path, default=TOPICAL_CHAT, metavar="FILE", help="Topical-Chat [%(default)s]")
+    parser.add_argument("--soak-from", type=Path, default=TOPICAL_CHAT, metavar="FILE", help="a Topical-Chat file")
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
@@ -33,10 +33,12 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         raise RuntimeError("the daemon is measured through /proc, which only Linux has")
     total = options.soak_sessions
     make, source = lives.maker(options.soak_from, total)
-    with tempfile.TemporaryDirectory(prefix="atles-bench-") as scratch:
-        with stores.place(options.store, Path(scratch) / "home") as place:
-            say(f"soak: {total:,} sessions on {place.name}; {source}")
-            outcome = replay(place, make, total, window=options.soak_window, every=options.soak_every)
+    with (
+        tempfile.TemporaryDirectory(prefix="atles-bench-") as scratch,
+        stores.place(options.store, Path(scratch) / "home") as place,
+    ):
+        say(f"soak: {total:,} sessions on {place.name}; {source}")
+        outcome = replay(place, make, total, window=options.soak_window, every=options.soak_every)
     if options.soak_samples:
         outcome.write(options.soak_samples)
     return figures(outcome, total, f"{place.name}; {source}")

@@ -4,8 +4,8 @@ Each session is a piece of small talk with something of the user's life in betwe
 (said again and again, and now and then otherwise), what happened to them (never the same twice), how they want to be
 answered, what the assistant had wrong, a password, and seldom the wish to forget something said before.
 
-The small talk is Topical-Chat's where that file is (measuring only; nothing of it is kept), with words exchanged, so that
-all sessions differ; else that of examples/sessions.
+The small talk is Topical-Chat's where that file is (measuring only; nothing of it is kept), with words exchanged, so
+that all sessions differ; else that of examples/sessions.
 """
 
 import itertools
@@ -20,6 +20,7 @@ from bench import sessions
 DAY_SECONDS = 86_400.0
 _EXCHANGED = 0.1  # of the small talk's words
 _TALK = 4  # messages of it in a session
+_AGO = 40  # sessions of the user: when that was said which is to be forgotten
 _TOLD = 3  # things of the user's life in a session, at most
 _BEGIN = datetime.fromisoformat("2026-09-01T00:00:00+00:00")
 
@@ -98,7 +99,8 @@ def _told(user: int, number: int, which: int, drawn: random.Random) -> tuple[str
     at = number // len(USERS)  # which of the user's sessions this is
     what = drawn.random()
     if what < 0.004:
-        return f"Please forget what I told you about the {_happened(user, max(0, at - 40) * _TOLD)[1]}.", "It is forgotten."
+        _, thing = _happened(user, max(0, at - _AGO) * _TOLD)
+        return f"Please forget what I told you about the {thing}.", "It is forgotten."
     if what < 0.014:
         secret = "".join(drawn.choices("abcdefghjkmnpqrstuvwxyz23456789", k=12))
         return f"My password for the {drawn.choice(_PLACES)} is {secret}, by the way.", "You should not tell me that."

@@ -15,13 +15,13 @@ def figures(outcome: Outcome, total: int, note: str) -> list[Figure]:
     samples, last = outcome.samples, outcome.samples[-1]
     marks = [min(samples, key=lambda sample: abs(sample.learned - share * total)) for share in _QUARTERS]
     half = [sample for sample in samples if sample.learned >= total / 2]
-    wrong = len(outcome.wrong)
+    wrong, line = len(outcome.wrong), f"a line through {len(half)} samples"
     return [
         Figure("sessions learned and logged", total / last.seconds, "per s", note=note),
         Figure("counts that are not those of once each", wrong, "", WRONG_TARGET, "; ".join(outcome.wrong)),
         Figure("dead letters", outcome.dead, "jobs", DEAD_TARGET),
         *(Figure(f"RSS at {at:.0%}", mark.rss_mb, "MB") for at, mark in zip(_QUARTERS, marks, strict=True)),
-        Figure("RSS per 1,000 sessions, last half", _slope(half), "MB", SLOPE_TARGET_MB, f"a line through {len(half)} samples"),
+        Figure("RSS per 1,000 sessions, last half", _slope(half), "MB", SLOPE_TARGET_MB, line),
         *(Figure(f"open files at {at:.0%}", mark.files, "") for at, mark in zip(_QUARTERS, marks, strict=True)),
         Figure("open files, last quarter less second", _more_files(samples, total), "", FILES_TARGET, "medians"),
         Figure("threads at the end", last.threads, ""),
@@ -62,8 +62,6 @@ def _slope(samples: Sequence[Sample]) -> float:
 
 
 def _more_files(samples: Sequence[Sample], total: int) -> float:
-    def usual(first: float, last: float) -> float:
-        found = [it.files for it in samples if first * total <= it.learned <= last * total]
-        return statistics.median(found) if found else 0.0
-
-    return usual(0.75, 1.0) - usual(0.25, 0.5)
+    early = [it.files for it in samples if 0.25 * total <= it.learned <= 0.5 * total]
+    late = [it.files for it in samples if it.learned >= 0.75 * total]
+    return statistics.median(late) - statistics.median(early) if early and late else 0.0

@@ -266,6 +266,27 @@ def test_a_file_that_cannot_be_moved_is_learned_once_and_moved_later(
     assert names(home.processed) == ["completed_session_001.json"] and len(queue.open()) == 1
 
 
+def test_a_scrubbed_copy_does_not_stay_for_every_try_to_remove_the_file(
+    inbox: Inbox, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where sessions/ is read-only, and processed/ is not."""
+    path = drop(home, document("told", "u: My key is sk-proj-4fQ8zLr2VnX7mKc9TgWbYh3d.", "a: I see."))
+    unlink = Path.unlink
+
+    def refused(file: Path, missing_ok: bool = False) -> None:
+        if file == path:
+            raise PermissionError(13, "Permission denied", str(file))
+        unlink(file, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        for _ in range(3):
+            inbox.take(path)
+            assert names(home.processed) == [] and path.exists()
+    inbox.take(path)
+    assert names(home.processed) == ["completed_told.json"] and names(home.sessions) == []
+
+
 def test_a_file_that_could_not_be_moved_and_is_written_anew_is_read_anew(inbox: Inbox, home: Home) -> None:
     block(home.processed)
     path = drop(home, chat(1))

@@ -1,15 +1,11 @@
 """kill -9 of a gateway under load: what a client saw the end of is in a session, and is there once."""
 
-import http.client
-import json
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -22,8 +18,9 @@ from atles.pipeline.dataset import turns
 from atles.queue.leases import LeaseQueue
 from atles.records import Arrival
 from atles.store import Store
+from tests.chaos.traffic import Ledger, Talker
 from tests.fakes.process import ROOT, until
-from tests.gateway.conftest import CHAT, Client, chat, journals
+from tests.gateway.conftest import CHAT, journals
 from tests.gateway.upstream import FakeUpstream, answers, events, pieces
 
 pytestmark = pytest.mark.slow
@@ -65,59 +62,6 @@ class Killable:
         return status
 
 
-@dataclass
-class Talker(threading.Thread):
-    """A client that has one conversation after the other and repeats what it saw no end of."""
-
-    gateway: Killable
-    number: int
-    stop: threading.Event
-    finished: list[tuple[str, str]] = field(default_factory=list)  # questions and their answers
-    talks: int = 0
-    again: int = 0
-
-    def __post_init__(self) -> None:
-        super().__init__(daemon=True)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def run(self) -> None:
-        chance = random.Random(self.number)
-        while not self.stop.is_set():
-            self.talks += 1
-            words: list[str] = []
-            for turn in range(chance.randint(1, 6)):
-                words.append(f"client {self.number}, talk {self.talks}, turn {turn}")
-                answer = self.ask(words, stream=chance.random() < 0.7)
-                if answer is None:
-                    return
-                self.finished.append((words[-1], answer))
-                words.append(answer)
-
-    def ask(self, words: list[str], stream: bool) -> str | None:
-        """The answer, from whichever gateway gives it to the end; None when the test is over."""
-        while not self.stop.is_set():
-            url = self.gateway.url
-            if not url:
-                time.sleep(0.02)
-                continue
-            try:
-                answer = Client(url, f"client {self.number}").post(CHAT, chat(*words, stream=stream))
-            except (OSError, http.client.HTTPException):
-                self.again += 1
-                continue
-            if answer.status == 200 and (not stream or answer.body.endswith(b"data: [DONE]\n\n")):
-                return said(answer.body) if stream else answer.text
-            self.again += 1
-        return None
-
-
-def said(stream: bytes) -> str:
-    chunks = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith(b"data: {")]
-    return "".join(it["delta"].get("content", "") for chunk in chunks for it in chunk["choices"])
-
-
 async def fresh(request, sent):
     """No two answers are the same, so that none can stand for another."""
     text = f"answer {id(sent)} {time.monotonic_ns()} to {sent.asked}"
@@ -140,10 +84,10 @@ def take_all(home: Home) -> Store:
 
 
 def test_what_a_client_saw_the_end_of_survives_and_is_there_once(home: Home, tmp_path: Path) -> None:
-    stop, chance = threading.Event(), random.Random(20261126)
+    ledger, chance = Ledger(), random.Random(20261126)
     with FakeUpstream(fresh) as upstream:
         gateway = Killable(home, upstream, tmp_path / "errors")
-        talkers = [Talker(gateway, number, stop) for number in range(CLIENTS)]
+        talkers = [Talker(gateway, number, ledger) for number in range(CLIENTS)]
         for talker in talkers:
             talker.start()
         seen = 0
@@ -151,15 +95,17 @@ def test_what_a_client_saw_the_end_of_survives_and_is_there_once(home: Home, tmp
             time.sleep(chance.uniform(0.2, 1.2))
             gateway.kill()
             gateway.start()
-            done = sum(len(talker.finished) for talker in talkers)
+            done = len(ledger.turns)
             assert done >= seen
             seen = done
-        until(lambda: sum(len(talker.finished) for talker in talkers) > seen, "and it answers", 30)
-        stop.set()
+        until(lambda: len(ledger.turns) > seen, "and it answers", 30)
+        for talker in talkers:
+            talker.stop()
         for talker in talkers:
             talker.join(30)
+            assert talker.error is None
         assert gateway.terminate() == 0
-    finished = [turn for talker in talkers for turn in talker.finished]
+    finished = ledger.turns
     assert len(finished) > KILLS * CLIENTS
     assert sum(talker.again for talker in talkers) > KILLS, "kills hit answers on their way"
     assert "Traceback" not in (tmp_path / "errors").read_text()

@@ -69,7 +69,7 @@ def test_peft_is_the_folder_without_our_reports(name: str, call: Call, root: Pat
     target = Path(f"{name}-peft")
     assert result.stdout == f"{target.resolve()}\n"
     assert content(target) == ["adapter_config.json", "adapter_model.safetensors", "lineage.json"]
-    assert (target / "adapter_model.safetensors").read_bytes() == b"fake"
+    assert (target / "adapter_model.safetensors").read_bytes().startswith(b"fake")
 
 
 def test_gguf_is_a_file(name: str, told: Told, root: Path, fake: FakePrograms, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ Like the real ones it ends when its standard input does, and goes on at its last
 import hashlib
 import json
 import os
+import shutil
 import signal
 import struct
 import sys
@@ -77,16 +78,21 @@ def train(spec: dict, folder: Path, mode: str) -> dict:
         if mode == "killed" and done["step"] >= 2:
             os.kill(os.getpid(), signal.SIGKILL)
     adapter = Path(spec["output_dir"])
-    adapter.mkdir(parents=True, exist_ok=True)
-    write(adapter / "adapter_config.json", {"peft_type": "LORA", "base_model_name_or_path": spec["base"]})
-    (adapter / "adapter_model.safetensors").write_bytes(b"fake")
+    weights = b"fake" + hashlib.sha256(Path(spec["examples"]).read_bytes()).hexdigest().encode()
+    whole(
+        adapter,
+        {
+            "adapter_config.json": json.dumps({"peft_type": "LORA", "base_model_name_or_path": spec["base"]}).encode(),
+            "adapter_model.safetensors": weights,
+        },
+    )
     checkpoint.unlink()
     return {
         "base": spec["base"], "adapter": spec["output_dir"], "examples": len(examples), "anchors": 240,
         "steps": steps, "tokens": 50 * len(examples), "seconds": 1.5, "seconds_before_training": 0.1,
         "tokens_per_second": 100.0, "peak_memory_mb": 100, "loss_first": 3.0, "loss_last": losses[-1]["own"],
         "losses": losses, "threads": 1, "precision": "fp32", "device": "cpu", "truncated": 0,
-        "resumed_from_step": first, "versions": {"python": "fake"}, "sha256": hashlib.sha256(b"fake").hexdigest(),
+        "resumed_from_step": first, "versions": {"python": "fake"}, "sha256": hashlib.sha256(weights).hexdigest(),
     }  # fmt: skip
 
 
@@ -147,8 +153,30 @@ def say(**fields: object) -> None:
 
 def write(path: Path, value: object) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value))
+    sync(temporary, json.dumps(value).encode())
     temporary.replace(path)
+
+
+def whole(folder: Path, files: dict[str, bytes]) -> None:
+    """The folder appears with all files or not at all, also after power loss."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    for there in (temporary, folder):
+        shutil.rmtree(there, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name, data in files.items():
+        sync(temporary / name, data)
+    sync(temporary)
+    temporary.replace(folder)
+    sync(folder.parent)
+
+
+def sync(path: Path, data: bytes | None = None) -> None:
+    """Write a file, and let it be on the disk; or only that, of a folder."""
+    if data is not None:
+        path.write_bytes(data)
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def leash() -> None:

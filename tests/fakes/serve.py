@@ -4,7 +4,8 @@
 
 CONTROL is a folder. `serve.modes` in it lists one mode a line, as for program.py: ok, slow (to start), slow_answer,
 vanish, bad_data, hang (before it listens), deaf (listens, answers nothing), refuse (answers 500), chatty, dies (at
-the second chat). `serve.NAME.modes` is the same for the adapter NAME alone. Every run is noted in `serve.runs`.
+the second chat), unique (no two answers are the same, and one is streamed where that is asked for).
+`serve.NAME.modes` is the same for the adapter NAME alone. Every run is noted in `serve.runs`.
 """
 
 import json
@@ -70,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(200, {"status": "ok"} if self.path.endswith("/health") else {"data": [{"id": self.server.name}]})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "{}")
         if self.server.mode == "refuse":
             self.reply(500, {"error": {"message": "out of luck (fake)"}})
             return
@@ -80,7 +81,24 @@ class Handler(BaseHTTPRequestHandler):
                 os._exit(9)
             if self.server.mode == "slow_answer":
                 time.sleep(ANSWERING)
+            if self.server.mode == "unique":
+                self.unique(stream=bool(asked.get("stream")))
+                return
         self.reply(200, {"model": self.server.name, "choices": [{"message": {"content": f"I am {self.server.name}"}}]})
+
+    def unique(self, stream: bool) -> None:
+        pieces = [f"Answer {os.urandom(8).hex()}", f" of {self.server.name}", "."]
+        if not stream:
+            self.reply(200, {"choices": [{"message": {"content": "".join(pieces)}}]})
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for piece in pieces:
+            event = json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]})
+            self.wfile.write(f"data: {event}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
 
     def reply(self, status: int, value: object) -> None:
         if self.server.mode == "deaf":

@@ -23,20 +23,20 @@ _TARGETS = {10_000: 3.0, 100_000: 15.0, 1_000_000: 60.0}  # CPU ms, p50
 
 def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
-        "--scale-turns", type=_sizes, default=tuple(_TARGETS), metavar="N,N", help="sizes  [10000,100000,1000000]"
+        "--turns", type=_sizes, default=tuple(_TARGETS), metavar="N,N", help="sizes  [10000,100000,1000000]"
     )
-    parser.add_argument("--scale-from", type=Path, default=TOPICAL_CHAT, metavar="FILE", help="a Topical-Chat file")
+    parser.add_argument("--turns-from", type=Path, default=TOPICAL_CHAT, metavar="FILE", help="a Topical-Chat file")
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
-    said, source = texts(options.scale_from)
+    said, source = texts(options.turns_from)
     session = maker(said)
     figures: list[Figure] = []
     costs, made = [], 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "atles.db"
         memory = MemoryProcessor(path)
-        for size in options.scale_turns:
+        for size in options.turns:
             cpu, before = 0.0, made
             while made * TURNS < size:
                 upto = min(made + _BATCH, -(-size // TURNS))
