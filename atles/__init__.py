@@ -23,10 +23,10 @@ _HOME_OF = {
     "end_tracked_session": "atles.capture.tracker",
     "mark_session_complete": "atles.capture.tracker",
     "LearningDaemon": "atles.daemon",
-    "start_daemon": "atles.daemon",
-    "stop_daemon": "atles.daemon",
-    "get_daemon": "atles.daemon",
-    "get_daemon_status": "atles.daemon",
+    "start_daemon": "atles.one_daemon",
+    "stop_daemon": "atles.one_daemon",
+    "get_daemon": "atles.one_daemon",
+    "get_daemon_status": "atles.one_daemon",
     "MemoryProcessor": "atles.pipeline.memory",
     "ModelFineTuner": "atles.pipeline.finetune",
     "Home": "atles.layout",
@@ -66,8 +66,9 @@ if TYPE_CHECKING:
         track_user_message,
     )
     from atles.config import load_settings
-    from atles.daemon import LearningDaemon, get_daemon, get_daemon_status, start_daemon, stop_daemon
+    from atles.daemon import LearningDaemon
     from atles.layout import Home
+    from atles.one_daemon import get_daemon, get_daemon_status, start_daemon, stop_daemon
     from atles.pipeline.finetune import ModelFineTuner
     from atles.pipeline.memory import MemoryProcessor
     from atles.settings import Settings

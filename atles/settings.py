@@ -14,7 +14,7 @@ def _setting(default: Any, help: str) -> Any:
 class DaemonSettings:
     poll_seconds: float = _setting(5.0, "look into sessions/ this often, even when no file event came")
     idle_minutes: float = _setting(30.0, "close a session whose host wrote nothing for this long")
-    steps: str = _setting("memory,data,train,log", "what it does itself; the rest is left to `atles worker` (PostgreSQL)")
+    steps: str = _setting("memory,data,train,log", "what it does itself; the rest is for `atles worker` (PostgreSQL)")
     labels: str = _setting("", "what its machine can, as gpu: see train.needs; several with commas")
     settle_seconds: float = _setting(10.0, "a file that cannot be parsed yet may be unfinished for this long")
 

@@ -34,9 +34,8 @@ LONG = ("learn", "soak")  # run if they are named
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What ATLES costs, measured on this machine.")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all but {' and '.join(LONG)} if none is named"
-    )
+    unnamed = f"all but {' and '.join(LONG)} if none is named"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; {unnamed}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too; - for stdout")
     modules = {name: importlib.import_module(module) for name, module in BENCHMARKS.items()}
     for name, module in modules.items():

@@ -10,10 +10,8 @@ import argparse
 import json
 import os
 import random
-import signal
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import sessions
-from bench.figures import ROOT, Figure, percentile, say
+from bench.figures import Figure, percentile, say
+from bench.running import Running, settings
 
 RSS_TARGET_MB, IDLE_TARGET_PERCENT, NOTICE_TARGET_MS, SESSION_TARGET_MS = 40, 0.1, 100, 5
 SPREAD, LEARNED = 120, 200  # files that come one by one; sessions learned before the second rest
@@ -115,43 +114,16 @@ class Daemon:
 
     def __enter__(self) -> "Daemon":
         self._stage.mkdir()
-        off = ["--set", "train.enabled=false", "--set", "gateway.enabled=false"]
-        command = ["--home", str(self.home), *off, "run", "--quiet"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "atles", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None  # it was opened as a pipe
-        if not self._process.stdout.readline().startswith("ATLES runs"):
-            raise RuntimeError(f"the daemon did not start: `atles {' '.join(command)}` says why")
-        self.pid = self._process.pid
-        # The clock of another process's CPU time, all its threads, in ns; /proc/<pid>/stat counts in steps of 10 ms.
-        self._clock = (~self.pid << 3) | 2
+        off = settings(train_enabled="false", gateway_enabled="false")
+        log = self.home.with_name(f"{self.home.name}.log")
+        self._process = Running("atles", "--home", str(self.home), *off, "run", "--quiet", log=log)
+        self.cpu_seconds, self.memory_mb = self._process.cpu_seconds, self._process.memory_mb
         self._database = sqlite3.connect(f"file:{self.home / 'atles.db'}?mode=ro", uri=True, isolation_level=None)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._database.close()
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-
-    def cpu_seconds(self) -> float:
-        """User and system time that the process has used so far."""
-        return time.clock_gettime(self._clock)
-
-    def memory_mb(self) -> dict[str, float]:
-        """Resident set now and at its peak, and the proportional set, in MB (10^6 bytes)."""
-        status = _kilobytes(f"/proc/{self.pid}/status")
-        shares = _kilobytes(f"/proc/{self.pid}/smaps_rollup")
-        return {
-            name: value * 1024 / 1e6
-            for name, value in (("rss", status["VmRSS"]), ("peak", status["VmHWM"]), ("pss", shares["Pss"]))
-        }
+        self._process.stop()
 
     def stage(self, made: list[dict[str, Any]]) -> list[Path]:
         """Write session files where the daemon does not look."""
@@ -198,13 +170,3 @@ class Daemon:
     def _one(self, query: str, *values: str) -> int:
         with closing(self._database.execute(query, values)) as rows:
             return rows.fetchone()[0]
-
-
-def _kilobytes(file: str) -> dict[str, int]:
-    """The lines `Name:  123 kB` of a file in /proc."""
-    found = {}
-    for line in Path(file).read_text().splitlines():
-        name, _, rest = line.partition(":")
-        if rest.endswith(" kB"):
-            found[name] = int(rest.split()[0])
-    return found

@@ -11,10 +11,11 @@ import pytest
 from filelock import FileLock
 
 import atles
-from atles.daemon import LearningDaemon, get_daemon, get_daemon_status, home_status, start_daemon, stop_daemon
+from atles.daemon import LearningDaemon, home_status
 from atles.errors import AtlesError, HomeLocked, StoreError
 from atles.insights.status import owner
 from atles.layout import Home
+from atles.one_daemon import get_daemon, get_daemon_status, start_daemon, stop_daemon
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import MemoryProcessor
 from atles.settings import DaemonSettings, Settings

@@ -396,7 +396,7 @@ def test_50_mb_file(home: Home, fake: FakePrograms) -> None:
         assert daemon.terminate() == 0
     outcome(home).nothing_but(["huge"])
     assert len(examples(home, "huge")) == 1250
-    assert int(peak) / 1024 < 600, "MiB; it holds the session a few times, and never all of its training data"
+    assert int(peak) / 1024 < 400, "MiB; it holds the session a few times, and never all of its training data"
 
 
 # --- Two daemons ---

@@ -28,6 +28,7 @@ _LONG = 7  # letters of a word that is known by its beginning
 _ENOUGH = 0.6  # of what the message holds that holds most of the request's words
 _WORD = re.compile(r"[^\W_]+")
 _STAMP = re.compile(r"_\d{8}_\d{6}\.jsonl?\Z")  # the end of a training file's or session log's name
+_WHOSE = re.compile(r'"session_id": ("(?:[^"\\]|\\.)*")')  # in a line of the master log, as it is written there
 # Words of a request to forget that do not name what is to be forgotten.
 _ASKING = frozenset(
     """anything ask asked bit business confessed confided conversation delete everything fact forget forgotten ignore
@@ -235,10 +236,11 @@ def _id_in(file: Path) -> str | None:
 
 def _silent_lines(master_log: Path, sessions: set[str]) -> Iterator[str]:
     """The master log's lines, one at a time: they are those of years."""
-    named = [json.dumps(session_id) for session_id in sessions]
+    named = {json.dumps(session_id) for session_id in sessions}
     with open(master_log, encoding="utf-8", newline="\n") as lines:
         for line in lines:
-            yield _silent_line(line, sessions) if any(name in line for name in named) else line
+            found = _WHOSE.search(line)
+            yield _silent_line(line, sessions) if found and found[1] in named else line
 
 
 def _silent_line(line: str, sessions: set[str]) -> str:

@@ -26,6 +26,11 @@ class Unfound:
     damage: str
 
 
+def unindexed(store: Store) -> frozenset[str]:
+    """The ids of sessions with messages that are not in the index."""
+    return frozenset(session for _, _, session in _sessions(store))
+
+
 def unfound(store: Store) -> Unfound:
     """Compare the indexes with the rows."""
     tables, (turns, memories) = tables_of(store), _entries(store)
@@ -36,7 +41,7 @@ def unfound(store: Store) -> Unfound:
             union all
             select i.id from {memories} i where not exists (select 1 from memories m where m.number = i.id)) s"""
     return Unfound(
-        frozenset(session for _, _, session in _sessions(store)),
+        unindexed(store),
         frozenset(memory for memory, _ in _memories(store)),
         next(tables.select(strays))[0],
         _damage(store),

@@ -77,7 +77,7 @@ def _busy(queue: Queue, steps: Collection[Step] = tuple(Step)) -> set[str]:
 
 def training(home: Home, store: Store, queue: Queue) -> Finding:
     """Training files that are missing, or say other things than the database."""
-    wrong, stale = _amiss(home, store, queue), _stale(home, store)
+    wrong, stale = _amiss(home, store, queue), _stale(home, store, queue)
     if not (wrong or stale):
         return Finding("training data", OK, "as the database has it")
 
@@ -142,16 +142,16 @@ def _lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
 
 
-def _stale(home: Home, store: Store) -> list[str]:
+def _stale(home: Home, store: Store, queue: Queue) -> list[str]:
     """Training files of sessions that have newer ones."""
-    names = sorted(
-        {it.name for folder in (home.training_data, home.chat_data) for it in folder.glob("training_*.jsonl")}
-    )
+    folders = (home.training_data, home.chat_data)
+    names = sorted({it.name for folder in folders for it in folder.glob("training_*.jsonl")})
     rows = store.sessions.list()  # after the files: what is written meanwhile has a row
-    made = {f"training_{file_name(it['session_id'])}": it for it in rows}
+    coming = _busy(queue, (Step.MEMORY, Step.DATA))  # their step deletes what is old
+    made = {f"training_{file_name(it['session_id'])}": it for it in rows if it["session_id"] not in coming}
     newest = {f"{stem}_{compact(it['received_at'])}.jsonl" for stem, it in made.items()}
     of_ours = [name for name in names if (match := _STAMPED.fullmatch(name)) and match[1] in made]
-    return [name for name in of_ours if name not in newest]
+    return [it for it in of_ours if it not in newest and any((folder / it).exists() for folder in folders)]
 
 
 # --- the files of what was learned ---

@@ -9,7 +9,7 @@ from atles.store import Store
 from atles.store.database import SCHEMA_VERSION
 from atles.store.sqlite import SQLite
 from atles.store.tables import tables_of
-from atles.store.words import index_anew, index_rest, unfound
+from atles.store.words import index_anew, index_rest, unfound, unindexed
 from atles.upkeep.finding import FAIL, OK, REPAIR, WARN, Finding, some
 
 RESTORE = "`atles restore BACKUP --home NEW` makes a home of a backup; docs/operations.md says what to do without one"
@@ -38,11 +38,12 @@ def damage(store: Store) -> Finding:
 
 def words(store: Store, queue: Queue) -> Finding:
     """Messages and memories that no search finds, and entries of what is there no more."""
-    found = unfound(store)
-    # What is not read yet is not in the index yet.
+    before = unindexed(store)
+    # What is not read yet is not in the index yet; what was read since the first look is in it at the second.
     jobs = [job for job in (*queue.open(), *queue.dead()) if job.kind == Step.MEMORY]
     unread = {str(job.payload.get("session_id")) for job in jobs}
-    sessions, memories = sorted(found.sessions - unread), sorted(found.memories)
+    found = unfound(store)
+    sessions, memories = sorted(before & found.sessions - unread), sorted(found.memories)
     said = [f"messages of {some(sessions)}"] if sessions else []
     said += [f"{len(memories):,} memories"] if memories else []
     said += [f"{found.strays:,} entries of what is no more"] if found.strays else []

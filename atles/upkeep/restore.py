@@ -53,6 +53,8 @@ def restore(file: Path, home: Home) -> Restored:
     try:
         _unpack(file, part, manifest)
         notes = _mended(part, manifest)
+        if hasattr(os, "sync"):  # once for all: a home has many small files, and each would wait for the disk
+            os.sync()
         if mounted:  # it cannot be given another folder
             for path in sorted(part.root.iterdir(), key=lambda it: it == part.database):  # what makes it a home, last
                 path.rename(root / path.name)
@@ -106,8 +108,6 @@ def _unpack(file: Path, part: Home, manifest: dict[str, Any]) -> None:
             make_folder(path.parent)
             with open(path, "xb", opener=private) as target:
                 shutil.copyfileobj(body, target, _PIECE)
-                target.flush()
-                os.fsync(target.fileno())
             written = int(head.mtime * 1e9)
             os.utime(path, ns=(written, written))  # retention goes by it
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from atles.records import plain_text
 from bench import sessions
 
 DAY_SECONDS = 86_400.0
@@ -63,7 +64,7 @@ Maker = Callable[[int], dict[str, Any]]
 def maker(file: Path, total: int) -> tuple[Maker, str]:
     """Makes the session of a number out of `total` in a day; and in words where the small talk comes from."""
     made, source = sessions.make(file, total)
-    chats = [[message["content"] for message in session["messages"]][:_TALK] for session in made]
+    chats = [[plain_text(it["content"]) for it in session["messages"]][:_TALK] for session in made]
     pool = list(itertools.chain.from_iterable(text.split() for chat in chats[:2000] for text in chat))
 
     def make(number: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ _LOOK_SECONDS = 0.1
 _SENT_AGAIN = 100  # every so many files, an earlier one comes once more
 _SILENCE_SECONDS = 300.0  # without a session learned: it is stuck
 _SAY_SECONDS = 60.0
+_NAME = re.compile(r"soak_\d+")  # of a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,11 @@ class _Feeder:
         return len(session["messages"])
 
 
+def _sessions(folder: Path, pattern: str) -> int:
+    """How many sessions have a file there: one that came twice, or whose data was made again, may have several."""
+    return len({found[0] for file in folder.glob(pattern) if (found := _NAME.search(file.name))})
+
+
 def _files(folder: Path, pattern: str) -> int:
     return sum(1 for _ in folder.glob(pattern))
 
@@ -150,10 +157,9 @@ def _wrong(place: Place, total: int, feeder: _Feeder) -> list[str]:
         "session logs": (place.count("select count(*) from session_logs"), total),
         "steps that took more than one try": (place.count("select count(*) from steps where attempts <> 1"), 0),
         "sessions in the master log": (len(set(logged)), total),
-        # A session whose data was made again, because a later one changed what holds, has two.
-        "sessions with a log file": (len({it.name.rsplit("_", 2)[0] for it in home.logs.glob("session_log_*")}), total),
+        "sessions with a log file": (_sessions(home.logs, "session_log_*.json"), total),
         "files of examples": (_files(home.training_data, "training_*.jsonl"), total),
-        "files in processed/": (_files(home.processed, "completed_*.json"), total + feeder.sent_again),
+        "sessions with a file in processed/": (_sessions(home.processed, "completed_*.json"), total),
         "files in quarantine/": (_files(home.quarantine, "*"), 0),
         "files left in sessions/": (_files(home.sessions, "completed_*.json"), 0),
     }

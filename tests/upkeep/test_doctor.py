@@ -589,6 +589,10 @@ def test_a_living_home_is_fine_at_any_moment(home: Home, fake: FakePrograms) -> 
     with DaemonProcess(home, fake) as daemon:
         for number in range(60):
             drop(home, chat(number))
+            if number % 2 == 0:
+                longer = chat(number // 2)
+                longer["messages"] += chat(number + 1000)["messages"]
+                drop(home, longer, f"again_{number}")
             if number % 5 == 0:
                 wrong = [it for it in examine(home, Settings(), None, time.time()) if it.state != OK]
                 assert wrong == []
