@@ -169,16 +169,16 @@ def _words(text: str) -> list[str]:
     return [word for word in dict.fromkeys(_WORD.findall(text.lower())) if word not in STOP_WORDS]
 
 
-def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
+def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> set[str]:
     """Bring the files of sessions up to what the store still knows: the newest processed file and the logs. Processed
     files from before they grew go, and datasets with a word of theirs; and their training files, until the data step
-    writes them again. Raises OSError.
+    writes them again. The sessions that had some. Raises OSError.
 
     A daemon may append to the master log meanwhile: what it misses there it writes again.
     """
-    gone = set(sessions)
+    gone, had = set(sessions), set()
     if not gone:
-        return
+        return had
     came = _names(home.processed)
     for session_id in gone:
         *older, newest = [None, *_processed(home, session_id, came)]
@@ -187,9 +187,10 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
         for file in filter(None, older):
             file.unlink()
     for folder in (home.training_data, home.chat_data):
-        for file in _stamped(folder, "training", gone):
+        for session_id, file in _stamped(folder, "training", gone):
             file.unlink(missing_ok=True)
-    for log in _stamped(home.logs, "session_log", gone):
+            had.add(session_id)
+    for _, log in _stamped(home.logs, "session_log", gone):
         write_atomic(log, json.dumps(_silent(json.loads(log.read_text("utf-8"))), indent=2))
     if home.master_log.exists():
         write_atomic(home.master_log, _silent_lines(home.master_log, gone))
@@ -198,6 +199,7 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
         said = json.loads(manifest.read_text("utf-8"))
         if gone.intersection((*said["train"]["sessions"], *said["heldout"]["sessions"])):
             shutil.rmtree(manifest.parent)
+    return had
 
 
 def _names(folder: Path) -> list[str]:
@@ -209,11 +211,12 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _stamped(folder: Path, kind: str, sessions: Iterable[str]) -> list[Path]:
-    """The files of sessions that are named by kind, session and time. Raises OSError."""
-    wanted = {f"{kind}_{file_name(session_id)}" for session_id in sessions}
-    beginnings = tuple(wanted)
-    return [folder / name for name in _names(folder) if name.startswith(beginnings) and _STAMP.sub("", name) in wanted]
+def _stamped(folder: Path, kind: str, sessions: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """The files of sessions that are named by kind, session and time, each with its session. Raises OSError."""
+    wanted = {f"{kind}_{file_name(session_id)}": session_id for session_id in sessions}
+    for name in _names(folder):
+        if (session_id := wanted.get(_STAMP.sub("", name))) is not None:
+            yield session_id, folder / name
 
 
 def _processed(home: Home, session_id: str, names: Iterable[str]) -> list[Path]:

@@ -54,9 +54,11 @@ def existing_store(home: Home, settings: Settings) -> Store:
 
 
 def open_store(home: Home, settings: Settings) -> Store:
-    """The store that the settings name: PostgreSQL, or the home's SQLite file. Raises StoreError."""
+    """The store that the settings name: PostgreSQL, or the home's SQLite file. Raises StoreError, also for one that a
+    home is being moved to, or was moved away from."""
     if not settings.store.url:
         return Store(home.database)
     from atles.store.postgresql import PostgreSQL  # its driver takes megabytes
+    from atles.store.transfer import check  # it needs Store
 
-    return Store(PostgreSQL(settings.store.url, settings.store.schema))
+    return check(Store(PostgreSQL(settings.store.url, settings.store.schema)))

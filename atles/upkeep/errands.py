@@ -32,8 +32,7 @@ def forget_here(store: Store, home: Home, tuner: ModelFineTuner) -> None:
     if not news:
         return
     names = {session_id for _, session_id in news}
-    had = {name for name in names if tuner.training_files(name)}
-    forget_files(home, store, names)
+    had = forget_files(home, store, names)
     for name in sorted(had):  # the data step may have written it again already, and on another machine
         stored, examples = store.sessions.get(name), store.examples.of_session(name)
         if examples:

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--store", choices=stores.KINDS, default=stores.KINDS[0], help="[%(default)s]")
     parser.add_argument("--soak-window", type=int, default=400, metavar="N", help="on their way at once [%(default)s]")
     parser.add_argument("--soak-every", type=float, default=5, metavar="S", help="seconds between samples [5]")
+    parser.add_argument("--soak-set", action="append", default=[], metavar="KEY=VALUE", help="a setting; repeatable")
     parser.add_argument("--soak-samples", type=Path, metavar="FILE", help="write the samples there, a JSON line each")
     parser.add_argument("--soak-from", type=Path, default=TOPICAL_CHAT, metavar="FILE", help="a Topical-Chat file")
 
@@ -37,8 +38,10 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         tempfile.TemporaryDirectory(prefix="atles-bench-") as scratch,
         stores.place(options.store, Path(scratch) / "home") as place,
     ):
-        say(f"soak: {total:,} sessions on {place.name}; {source}")
-        outcome = replay(place, make, total, window=options.soak_window, every=options.soak_every)
+        note = "; ".join([place.name, source, *options.soak_set])
+        say(f"soak: {total:,} sessions on {note}")
+        given = [part for setting in options.soak_set for part in ("--set", setting)]
+        outcome = replay(place, make, total, given, window=options.soak_window, every=options.soak_every)
     if options.soak_samples:
         outcome.write(options.soak_samples)
-    return figures(outcome, total, f"{place.name}; {source}")
+    return figures(outcome, total, note)

@@ -17,6 +17,7 @@ _LOOK_SECONDS = 0.1
 _SENT_AGAIN = 100  # every so many files, an earlier one comes once more
 _SILENCE_SECONDS = 300.0  # without a session learned: it is stuck
 _SAY_SECONDS = 60.0
+_TAUGHT = "select count(distinct session_id) from examples where withdrawn_at is null"
 _NAME = re.compile(r"soak_\d+")  # of a session
 
 
@@ -60,11 +61,12 @@ class Outcome:
         file.write_text("".join(json.dumps(asdict(sample)) + "\n" for sample in self.samples), "utf-8")
 
 
-def replay(place: Place, make: Maker, total: int, *, window: int, every: float) -> Outcome:
-    """Have a daemon learn `total` sessions, `window` on their way at most. Raises RuntimeError if it stops learning."""
+def replay(place: Place, make: Maker, total: int, given: Sequence[str] = (), *, window: int, every: float) -> Outcome:
+    """Have a daemon learn `total` sessions, `window` on their way at most, a sample `every` so many seconds. `given` is
+    more for its command line. Raises RuntimeError if it stops learning."""
     off = settings(train_enabled="false", gateway_enabled="false")
     root, log = str(place.home.root), place.home.root.with_name("stderr.log")
-    with Running("atles", "--home", root, *off, *place.settings, "run", "--quiet", log=log) as daemon:
+    with Running("atles", "--home", root, *off, *place.settings, *given, "run", "--quiet", log=log) as daemon:
         feeder = _Feeder(place, make, total)
         taken = [_sample(place, daemon, 0.0)]
         began = heard = said = time.monotonic()
@@ -113,8 +115,10 @@ class _Feeder:
 
 
 def _sessions(folder: Path, pattern: str) -> int:
-    """How many sessions have a file there: one that came twice, or whose data was made again, may have several."""
-    return len({found[0] for file in folder.glob(pattern) if (found := _NAME.search(file.name))})
+    """How many sessions have a file there with something in it: one that came twice, or whose data was made again, may
+    have several."""
+    files = (file for file in folder.glob(pattern) if file.stat().st_size)
+    return len({found[0] for file in files if (found := _NAME.search(file.name))})
 
 
 def _files(folder: Path, pattern: str) -> int:
@@ -158,7 +162,7 @@ def _wrong(place: Place, total: int, feeder: _Feeder) -> list[str]:
         "steps that took more than one try": (place.count("select count(*) from steps where attempts <> 1"), 0),
         "sessions in the master log": (len(set(logged)), total),
         "sessions with a log file": (_sessions(home.logs, "session_log_*.json"), total),
-        "files of examples": (_files(home.training_data, "training_*.jsonl"), total),
+        "sessions with examples in a file": (_sessions(home.training_data, "training_*.jsonl"), place.count(_TAUGHT)),
         "sessions with a file in processed/": (_sessions(home.processed, "completed_*.json"), total),
         "files in quarantine/": (_files(home.quarantine, "*"), 0),
         "files left in sessions/": (_files(home.sessions, "completed_*.json"), 0),
