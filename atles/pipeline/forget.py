@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,8 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> set[str]:
     gone, had = set(sessions), set()
     if not gone:
         return had
-    came = _names(home.processed)
+    stems = tuple(home.completed(session_id).stem for session_id in gone)
+    came = [name for name in _names(home.processed) if name.startswith(stems)]
     for session_id in gone:
         *older, newest = [None, *_processed(home, session_id, came)]
         if newest:
@@ -187,10 +189,10 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> set[str]:
         for file in filter(None, older):
             file.unlink()
     for folder in (home.training_data, home.chat_data):
-        for session_id, file in _stamped(folder, "training", gone):
+        for session_id, file in list(_stamped(folder, "training", gone)):
             file.unlink(missing_ok=True)
             had.add(session_id)
-    for _, log in _stamped(home.logs, "session_log", gone):
+    for _, log in list(_stamped(home.logs, "session_log", gone)):
         write_atomic(log, json.dumps(_silent(json.loads(log.read_text("utf-8"))), indent=2))
     if home.master_log.exists():
         write_atomic(home.master_log, _silent_lines(home.master_log, gone))
@@ -202,13 +204,11 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> set[str]:
     return had
 
 
-def _names(folder: Path) -> list[str]:
-    """The names of a folder's files: there may be very many, so they are looked at once. Raises OSError."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries]
-    except FileNotFoundError:
-        return []
+def _names(folder: Path) -> Iterator[str]:
+    """The names of a folder's files, one at a time: there may be very many. Raises OSError."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.name
 
 
 def _stamped(folder: Path, kind: str, sessions: Iterable[str]) -> Iterator[tuple[str, Path]]:

@@ -40,8 +40,9 @@ class _SessionStep(ABC):
         self._began = time.monotonic()
 
     def record(self, job: Job, result: Any, seconds: float) -> Sequence[NewJob]:
-        stored = self.c.store.sessions.get(job.payload["session_id"])
-        self.c.store.sessions.lock(stored.user)
+        sessions, name = self.c.store.sessions, job.payload["session_id"]
+        sessions.lock(sessions.get(name).user)
+        stored = sessions.get(name)  # as whoever had the lock before has left it
         if stored.revision != job.payload["revision"]:
             return ()  # it has grown meanwhile: the job of the newer revision does the work
         return self.apply(job, stored, result)
@@ -185,6 +186,8 @@ class LogStep(_SessionStep):
 
     def apply(self, job: Job, stored: StoredSession, result: Any) -> Sequence[NewJob]:
         session_id, store = stored.session.session_id, self.c.store
+        if Step.DATA not in store.logs.steps(session_id, stored.revision):
+            return ()  # it grew while it waited for a training; its data step is followed by a log
         if self._training_to_come(session_id):
             store.sessions.wait_for_training(session_id, True)
             return ()

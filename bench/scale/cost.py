@@ -15,7 +15,7 @@ CPU_TARGET_MS, START_TARGET_MS = 3.0, 50.0
 _USERS = 40
 _WARM = 50  # sessions that do not count: caches, prepared statements
 _PAUSE_SECONDS = (0.05, 0.25)  # between two that come one by one
-_LOOKED_FOR = 12  # jobs that nobody tells of; each may take as long as the daemon's look around
+_LOOKED_FOR, _LOOK_SECONDS = 12, 5.0  # jobs that nobody tells of; they come at any moment between two looks
 
 
 def figures(place: Place, supply: Supply, sessions: int, starts: int, workers: int = 0) -> list[Figure]:
@@ -72,7 +72,7 @@ def _starts(team: Team, made: list[Session], put: Callable[[Session], None], tol
     """How long each session waited for its first step, in ms, from just before it was put."""
     pause, came = random.Random(0), {}
     for session in made:
-        time.sleep(pause.uniform(*_PAUSE_SECONDS))
+        time.sleep(pause.uniform(*_PAUSE_SECONDS) if told else pause.uniform(0, _LOOK_SECONDS))
         came[session.session_id] = time.monotonic()
         put(session)
         if not told:

@@ -16,6 +16,7 @@ from tests.fakes import FakePrograms
 from tests.pipeline.conftest import Pipeline
 
 _SHOWN = 5  # differences of a kind
+_WORDS = 1000  # that are looked for, at most
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Learned:
     examples: dict[str, frozenset[tuple[str, str]]]  # session -> (id, what was turned down)
     sessions: dict[str, tuple[Any, ...]]  # session -> topics, preferences, and what it said by type
     memories: dict[str, Memory]
-    found: dict[str, frozenset[str]]  # word -> messages that the index finds by it
+    found: dict[str, frozenset[str]]  # some words -> messages that the index finds by them
 
     @classmethod
     def of(cls, store: Store) -> "Learned":
@@ -36,6 +37,7 @@ class Learned:
             row["rowid"]: row["id"] for it in stored.values() for row in store.sessions.message_rows(it.number)
         }  # fmt: skip
         said = {word for it in stored.values() for message in it.session.messages for word in words(message.text)}
+        some = sorted(said)[:: len(said) // _WORDS + 1]
         user = store.sessions.user("")
         if user is None:
             return cls({}, {}, {}, {}, {})
@@ -49,7 +51,7 @@ class Learned:
                 if (row := store.memories.session_or_none(name))
             },
             {it.id: _timeless(store, it) for it in store.memories.of_user(user, ended=True)},
-            {word: frozenset(ids[first + at] for at in store.turns.with_word(word, first, last)) for word in said},
+            {word: frozenset(ids[first + at] for at in store.turns.with_word(word, first, last)) for word in some},
         )
 
     def differs(self, found: "Learned") -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from atles.layout import Home
 from atles.pipeline import jobs, release
 from atles.pipeline.answer import Answerer
 from atles.pipeline.jobs import train_now
+from atles.pipeline.lanes import LEARN
 from atles.pipeline.teacher import Teacher
 from atles.queue import NewJob
-from atles.records import AdapterState, Arrival, Split, Step
+from atles.records import AdapterState, Arrival, Session, Split, Step
 from atles.settings import Settings
 from tests.fakes import FakePrograms
 from tests.fakes.endpoint import FakeModel
@@ -266,6 +269,40 @@ def test_a_session_that_grew_before_it_was_learned_is_learned_once(pipeline: Pip
     assert [line["revision"] for line in lines(home.master_log)] == [2]
     assert pipeline.store.logs.steps("session_001", 1) == {}, "the shorter one was passed over"
     assert pipeline.queue.dead() == []
+
+
+def test_a_step_that_waits_for_a_session_that_grows_sees_it_grown(pipeline: Pipeline) -> None:
+    longer = chat(1)
+    pipeline.arrive({**longer, "messages": longer["messages"][:2]})
+    step, job = pipeline.steps[Step.MEMORY], pipeline.queue.claim(LEARN)
+    assert job
+    result, growing = step.work(job), threading.Event()
+
+    def grow() -> None:
+        with pipeline.store.transaction():
+            assert pipeline.store.sessions.add(Session.of(longer), 5) == (Arrival.GROWN, 2)
+            growing.set()
+            time.sleep(0.3)  # in which the step comes, and has to wait
+
+    other = threading.Thread(target=grow)
+    other.start()
+    assert growing.wait(10)
+    with pipeline.store.transaction():
+        assert step.record(job, result, 0.0) == (), "the newer revision has a job of its own"
+    other.join()
+
+
+def test_a_session_that_grew_while_it_waited_for_a_training_is_not_logged_before_it_is_learned(
+    pipeline: Pipeline, home: Home
+) -> None:
+    longer = chat(1)
+    pipeline.arrive({**longer, "messages": longer["messages"][:2]})
+    pipeline.work_off()
+    pipeline.queue.put(jobs.session_job(Step.LOG, "session_001", 2))  # as the end of a training may put it
+    pipeline.arrive(longer)
+    pipeline.work_off()
+    assert [line["revision"] for line in lines(home.master_log)] == [1, 2]
+    assert "Prepared 3 training examples" in pipeline.log("session_001")["improvements"]
 
 
 def test_a_correction_that_comes_later_takes_the_wrong_answer_back(pipeline: Pipeline, home: Home) -> None:
