@@ -39,6 +39,8 @@ class SQLite(Database):
 
     def _migrate(self) -> None:
         connection = self._connection
+        if connection.execute("pragma user_version").fetchone()[0] == SCHEMA_VERSION:
+            return  # mostly; whoever only looks waits for no writer
         # A table that is rebuilt keeps its name, and what refers to it refers to the new one.
         connection.execute("pragma foreign_keys = off")
         connection.execute("pragma legacy_alter_table = on")

@@ -17,9 +17,8 @@ select * from adapters order by created_at, name
 
 -- name: trained_on
 select a.* from adapters a
-where a.state <> 'candidate' and exists (
-    select 1 from dataset_examples de join examples e on e.id = de.example_id
-    where de.dataset_id = a.dataset_id and e.session_id = :session_id
+where a.state <> 'candidate' and a.dataset_id in (
+    select de.dataset_id from examples e join dataset_examples de on de.example_id = e.id where e.session_id = :session_id
 )
 order by a.created_at desc limit 1
 
@@ -39,8 +38,7 @@ select * from releases order by seq desc
 
 -- name: that_saw
 select a.name from adapters a
-where exists (
-    select 1 from dataset_examples de join examples e on e.id = de.example_id
-    where de.dataset_id = a.dataset_id and e.session_id = :session_id
+where a.dataset_id in (
+    select de.dataset_id from examples e join dataset_examples de on de.example_id = e.id where e.session_id = :session_id
 )
 order by a.created_at, a.name

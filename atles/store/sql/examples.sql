@@ -19,7 +19,9 @@ order by e.rowid
 -- name: count_new
 select count(*) as n from examples e join sessions s using (session_id)
 where s.split = 'train' and e.withdrawn_at is null
-    and e.id not in (select de.example_id from dataset_examples de join adapters a using (dataset_id))
+    and not exists (
+        select 1 from dataset_examples de join adapters a using (dataset_id) where de.example_id = e.id
+    )
 
 -- name: count_heldout
 select count(distinct e.message_id) as n from examples e join sessions s using (session_id)
@@ -28,8 +30,9 @@ where s.split = 'heldout' and e.withdrawn_at is null and e.kind <> 'restated'
 -- name: unjudged
 select count(*) as n from examples e join sessions s using (session_id)
 where e.session_id = :session_id and s.split = 'train' and e.withdrawn_at is null
-    and e.id not in (
-        select de.example_id from dataset_examples de join adapters a using (dataset_id) where a.state <> 'candidate'
+    and not exists (
+        select 1 from dataset_examples de join adapters a using (dataset_id)
+        where de.example_id = e.id and a.state <> 'candidate'
     )
 
 -- name: put_dataset

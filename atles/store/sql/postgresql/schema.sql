@@ -167,6 +167,7 @@ create table dataset_examples (
     example_id text not null,
     primary key (dataset_id, example_id)
 );
+create index dataset_examples_by_example on dataset_examples (example_id);
 
 create table adapters (
     name       text primary key,

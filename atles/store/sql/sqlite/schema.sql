@@ -139,6 +139,7 @@ create table if not exists dataset_examples (
     example_id text not null,
     primary key (dataset_id, example_id)
 ) strict, without rowid;
+create index if not exists dataset_examples_by_example on dataset_examples (example_id);
 
 create table if not exists adapters (
     name       text primary key,
