@@ -30,7 +30,7 @@ class Place(ABC):
 
     @abstractmethod
     def jobs(self, *states: str) -> int:
-        """Jobs that are waiting, running or dead."""
+        """Jobs that are waiting, running or dead; without trainings, which may be put off for long."""
 
     @abstractmethod
     def bytes(self) -> int:
@@ -71,7 +71,7 @@ class SQLitePlace(Place):
             return found.fetchall()
 
     def jobs(self, *states: str) -> int:
-        return self.count(f"select count(*) from jobs where state in ({_quoted(states)})")
+        return self.count(f"select count(*) from jobs where kind <> 'train' and state in ({_quoted(states)})")
 
     def bytes(self) -> int:
         return self.home.database.stat().st_size
@@ -108,7 +108,8 @@ class PostgreSQLPlace(Place):
 
     def jobs(self, *states: str) -> int:
         named = [{"waiting": "todo", "running": "doing", "dead": "failed"}[state] for state in states]
-        return self.count(f"select count(*) from procrastinate_jobs where status in ({_quoted(named)})")
+        chosen = f"task_name <> 'train' and status in ({_quoted(named)})"
+        return self.count(f"select count(*) from procrastinate_jobs where {chosen}")
 
     def bytes(self) -> int:
         return self.count("select pg_database_size(current_database())")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from atles.errors import AtlesError
+from atles.gateway import models
 from tests.fakes.process import until
 from tests.gateway import conftest
 from tests.gateway.conftest import CHAT, MESSAGES, RESPONSES, Client, Running, add_promoted, chat
@@ -263,6 +264,7 @@ def test_a_proxy_of_the_environment_is_used_for_other_machines_only(
 ) -> None:
     monkeypatch.setenv("http_proxy", upstream.url.removesuffix("/v1"))
     monkeypatch.delenv("no_proxy", raising=False)
+    models._proxy.cache_clear()  # a process's environment stays, but for tests
     gateway = start({"far": {"url": "http://models.example/v1"}})
     assert gateway.client.ask("Hello", model="far").status == 200
     assert upstream.last.path == f"http://models.example{CHAT}"

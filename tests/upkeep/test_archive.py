@@ -83,8 +83,12 @@ def test_one_with_a_flipped_bit_anywhere(tmp_path: Path) -> None:
     data = path.read_bytes()
     for at in range(20, len(data), 37):
         path.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
-        with pytest.raises(AtlesError, match="cannot be restored"):
+        try:
             verified(path)
+        except AtlesError as error:
+            assert "cannot be restored" in str(error)
+        else:  # another way to say the same: in a run of zeros it is all one from where it is copied
+            assert gzip.decompress(path.read_bytes()) == gzip.decompress(data)
 
 
 def test_something_else(tmp_path: Path) -> None:
