@@ -29,6 +29,7 @@ _LONG = 7  # letters of a word that is known by its beginning
 _ENOUGH = 0.6  # of what the message holds that holds most of the request's words
 _WORD = re.compile(r"[^\W_]+")
 _STAMP = re.compile(r"_\d{8}_\d{6}\.jsonl?\Z")  # the end of a training file's or session log's name
+_CAME = re.compile(r"(?:_[0-9a-z]{26})?(?:\.\d+)?\.json")  # what follows a session's name in processed/
 _WHOSE = re.compile(r'"session_id": ("(?:[^"\\]|\\.)*")')  # in a line of the master log, as it is written there
 # Words of a request to forget that do not name what is to be forgotten.
 _ASKING = frozenset(
@@ -223,8 +224,7 @@ def _processed(home: Home, session_id: str, names: Iterable[str]) -> list[Path]:
     """Of the names in processed/, the files by which a session came, the oldest first: each time it grew, another one.
     Raises OSError."""
     stem = home.completed(session_id).stem
-    named = re.compile(rf"{re.escape(stem)}(?:_[0-9a-z]{{26}})?(?:\.\d+)?\.json")
-    files = [home.processed / name for name in names if name.startswith(stem) and named.fullmatch(name)]
+    files = [home.processed / name for name in names if name.startswith(stem) and _CAME.fullmatch(name, len(stem))]
     # "s.2" may be the second file of "s", or the first of another session.
     own = [file for file in files if file.stem == stem or _id_in(file) == session_id]
     return sorted(own, key=lambda file: file.stat().st_mtime_ns)

@@ -309,7 +309,7 @@ def test_without_a_folder_everything_is_kept_and_written_once_there_is_one(home,
 
 
 def test_the_next_call_writes_what_waits(home, monkeypatch):
-    monkeypatch.setattr(outbox, "RETRY_SECONDS", 3600)
+    monkeypatch.setattr(outbox, "_keep_trying", lambda: None)  # a thread that slept would outlive the test
     home.root.write_text("a file where the home should be")
     chat = SessionTracker(home=home.root)
     chat.log_message("user", "1")
@@ -335,7 +335,7 @@ def test_a_host_that_is_out_of_threads_is_not_disturbed(home, monkeypatch):
 
 
 def test_a_broken_home_keeps_no_other_home_waiting(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(outbox, "RETRY_SECONDS", 3600)
+    monkeypatch.setattr(outbox, "_keep_trying", lambda: None)  # a thread that slept would outlive the test
     broken, mended = tmp_path / "broken", tmp_path / "mended"
     for root in (broken, mended):
         root.write_text("")
