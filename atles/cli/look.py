@@ -105,7 +105,7 @@ def leftovers(left: dict[str, Any]) -> "Iterator[RenderableType]":
     if left["quarantine"]:
         yield f"{count(left['quarantine'], 'file')} in quarantine; `atles sessions` says why."
     if left["dead"]:
-        yield f"{count(len(left['dead']), 'job')} failed for good; `atles sessions retry --all` tries again:"
+        yield f"{count(len(left['dead']), 'job')} failed; `atles sessions retry --all` tries again:"
         yield from _dead(left["dead"])
 
 

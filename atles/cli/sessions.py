@@ -53,7 +53,7 @@ def _list_view(document: dict[str, Any]) -> "Iterator[RenderableType]":
         yield "No session yet. `atles ingest PATH…` hands some over; docs/tracker.md shows how a chat app does."
     if document["dead"]:
         yield ""
-        yield table("failed for good", "error", rows=((job["job"], job["error"]) for job in document["dead"]))
+        yield table("failed", "error", rows=((job["job"], job["error"]) for job in document["dead"]))
     if document["quarantine"]:
         yield ""
         yield table("in quarantine", "reason", rows=((it["file"], it["reason"]) for it in document["quarantine"]))

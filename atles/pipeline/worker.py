@@ -18,7 +18,7 @@ log = logging.getLogger("atles.worker")
 
 # A step can do nothing about these, and people can: a folder that is read-only, a disk or a quota that is full.
 _DISK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
-_WAITS = "waits for the disk: "
+_WAITS = "tried again by itself: "
 
 
 class StepRunner(Protocol):

@@ -230,4 +230,4 @@ def dead_letters(queue: Queue) -> Finding:
     said = some([f"{job.key} ({job.error.splitlines()[0] if job.error else 'no error seen'})" for job in dead])
     number = "1 job" if len(dead) == 1 else f"{len(dead):,} jobs"
     fix = "`atles sessions` says more, `atles sessions retry` tries again"
-    return Finding("dead letters", WARN, f"{number} failed for good: {said}", fix)
+    return Finding("dead letters", WARN, f"{number} failed: {said}", fix)

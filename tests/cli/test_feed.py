@@ -140,8 +140,8 @@ def test_a_failed_training_is_listed_and_tried_again(call: Call, told: Told, roo
     dead = train(told, root, code=1)["dead"]
     assert dead[0]["job"].startswith("train:")
     assert "the loss is not a number" in dead[0]["error"]
-    assert "failed for good" in call("sessions").stdout
-    assert "1 job failed for good" in call("drain", code=1).stdout
+    assert "failed " in call("sessions").stdout
+    assert "1 job failed" in call("drain", code=1).stdout
     assert "atles sessions retry" in call("status", code=3).stdout
 
     assert told("sessions", "retry", "--all")["jobs"] == 1

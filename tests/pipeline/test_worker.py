@@ -77,7 +77,7 @@ def test_what_the_disk_refuses_is_tried_until_the_disk_takes_it(store: Store) ->
     lane.step.do, lane.step.follow = refused_at_first, (NewJob("other", "c", "there"),)
     assert lane.worker.run_one()
     (dead,) = lane.queue.dead()
-    assert dead.error == "waits for the disk: PermissionError: [Errno 13] Permission denied: '/home/training_data'"
+    assert dead.error == "tried again by itself: PermissionError: [Errno 13] Permission denied: '/home/training_data'"
     assert lane.states() == {"b": ("waiting", 0)}, "what follows waits, too"
     lane.worker.start()
     until(lambda: len(lane.step.done) == 4, "it is tried again and again")

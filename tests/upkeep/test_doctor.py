@@ -354,7 +354,7 @@ def test_one_that_waits_for_a_training_that_comes_is_fine(lived: Lived) -> None:
 
 def test_what_failed_for_good_is_listed_with_its_error(lived: Lived) -> None:
     (found,) = [it for it in examine(lived.home, lived.settings, None, lived.now) if it.check == "dead letters"]
-    assert found.detail == "1 job failed for good: train:x (Broken: é \U0001f600)"
+    assert found.detail == "1 job failed: train:x (Broken: é \U0001f600)"
     assert "`atles sessions retry`" in found.fix and found.repair is None
 
 

@@ -74,7 +74,7 @@ _LIST = schema.obj(
     {
         "sessions": schema.array(_ROW, "Newest first."),
         "total": schema.whole("How many there are, on all pages."),
-        "dead": schema.array(_DEAD, "Jobs that failed for good."),
+        "dead": schema.array(_DEAD, "Jobs that failed; their errors say which are tried again by themselves."),
         "quarantine": schema.array(schema.obj({"file": _TEXT, "reason": _TEXT}), "Files set aside; for admins only."),
     }
 )
