@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
+# A file's tests stay in one process, where they share what is slow to make.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo test test-fast lint bench bench-learn docs clean help
 
@@ -32,10 +34,10 @@ demo: $(VENV)/.train  ## a real model learns from the example chats, on this CPU
 	@$(BIN)/atles --home atles_demo demo --fresh
 
 test: $(VENV)/.dev    ## every test, the slow ones too
-	$(BIN)/python -m pytest --durations=15
+	$(BIN)/python -m pytest $(PARALLEL) --durations=15
 
 test-fast: $(VENV)/.dev ## the tests that need no model
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 lint: $(VENV)/.dev    ## ruff, pyright, import-linter
 	$(BIN)/ruff check .

@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,6 +200,13 @@ def add_promoted(store: Store, name: str) -> None:
     store.examples.add_dataset(Dataset(name, f"/{name}", 0, 0, (), ()), [])
     store.adapters.add(Adapter(name, "base", name, f"/{name}", AdapterState.CANDIDATE, "new", "2026", {}))
     store.adapters.judge(name, Verdict(True, "better", {}))
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """In a folder with a short name: a socket's path may not be long."""
+    with tempfile.TemporaryDirectory(prefix="atles-") as folder:
+        yield Home(Path(folder) / "home").create()
 
 
 @pytest.fixture
