@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home").create()
+
+
+@pytest.fixture
+def short_home() -> Iterator[Home]:
+    """A home with a short path: there may be a socket in it, whose path may not be long."""
+    with tempfile.TemporaryDirectory(prefix="atles-") as folder:
+        yield Home(Path(folder) / "home").create()
 
 
 @pytest.fixture(scope="session")

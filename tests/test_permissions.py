@@ -29,6 +29,11 @@ def open_to_others(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
+def home(short_home: Home) -> Home:
+    return short_home
+
+
+@pytest.fixture
 def no_umask() -> Iterator[None]:
     before = os.umask(0)
     yield

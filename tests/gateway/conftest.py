@@ -2,11 +2,9 @@
 
 import http.client
 import json
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,10 +201,8 @@ def add_promoted(store: Store, name: str) -> None:
 
 
 @pytest.fixture
-def home() -> Iterator[Home]:
-    """In a folder with a short name: a socket's path may not be long."""
-    with tempfile.TemporaryDirectory(prefix="atles-") as folder:
-        yield Home(Path(folder) / "home").create()
+def home(short_home: Home) -> Home:
+    return short_home
 
 
 @pytest.fixture

@@ -44,6 +44,12 @@ class Lane:
         self.worker = Worker("here", self.queue, store, {"kind": self.step}, settings, self.stop, self.wake)
         self.queue.put(NewJob("kind", "a", "here"), NewJob("kind", "b", "here"))
 
+    def end(self) -> None:
+        """As a daemon ends it: its worker may be waiting for the next job."""
+        self.stop.set()
+        self.wake("here")
+        assert self.worker.join(5)
+
     def states(self) -> dict[str, tuple[str, int]]:
         return {job.key: (job.state, job.attempts) for job in self.queue.open()}
 
@@ -81,8 +87,7 @@ def test_what_the_disk_refuses_is_tried_until_the_disk_takes_it(store: Store) ->
     assert lane.states() == {"b": ("waiting", 0)}, "what follows waits, too"
     lane.worker.start()
     until(lambda: len(lane.step.done) == 4, "it is tried again and again")
-    lane.stop.set()
-    assert lane.worker.join(5)
+    lane.end()
     assert sorted(lane.step.done) == ["a", "a", "a", "b"] and lane.queue.dead() == []
 
 
@@ -94,8 +99,8 @@ def test_what_the_disk_refused_an_earlier_worker_is_tried_at_once(store: Store) 
     later = Lane(store)
     later.worker.start()
     until(lambda: sorted(later.step.done) == ["a", "a", "b", "b"], "what was put now, and what was left")
-    later.stop.set()
-    assert later.worker.join(5) and later.queue.dead() == []
+    later.end()
+    assert later.queue.dead() == []
 
 
 def _refuse() -> None:
