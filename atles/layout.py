@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 DEFAULT_HOME = "./atles_memory"
@@ -124,6 +125,14 @@ def write_atomic(
         raise
     if sync_name:
         sync_folder(path.parent)
+
+
+def names(folder: Path) -> Iterator[str]:
+    """The names of what is in a folder, one at a time: there may be very many. None where the folder is not there.
+    Raises OSError."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.name
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atles import layout
-from atles.layout import Home, file_name, write_atomic
+from atles.layout import Home, file_name, names, write_atomic
 
 _ODD = st.text(alphabet=st.characters(exclude_categories=()), min_size=1, max_size=400)  # lone surrogates, NUL, all
 
@@ -96,3 +96,12 @@ def test_a_file_may_be_written_in_pieces_and_is_whole_or_not_there(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
     write_atomic(path, pieces(fails=False))
     assert path.read_text() == "one two"
+
+
+def test_the_names_in_a_folder_come_one_at_a_time_and_none_from_one_that_is_not_there(tmp_path: Path) -> None:
+    for name in ("a", "ü b", ".c"):
+        (tmp_path / name).touch()
+    assert sorted(names(tmp_path)) == [".c", "a", "ü b"]
+    assert list(names(tmp_path / "gone")) == []
+    with pytest.raises(NotADirectoryError):
+        next(names(tmp_path / "a"))

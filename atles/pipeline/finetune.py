@@ -1,6 +1,7 @@
 """ModelFineTuner: from sessions to training files, and from a training file to an adapter."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
@@ -13,7 +14,7 @@ from atles import programs
 from atles.clock import compact, timestamp
 from atles.config import load_settings
 from atles.errors import AtlesError
-from atles.layout import Home, file_name, make_folder, write_atomic
+from atles.layout import Home, file_name, make_folder, names, write_atomic
 from atles.pipeline.dataset import build_examples, write_session_files
 from atles.pipeline.injected import with_memory
 from atles.pipeline.practice import exercises
@@ -79,8 +80,9 @@ class ModelFineTuner:
 
     def training_files(self, session_id: str) -> list[Path]:
         """The files of a session, in both formats."""
-        pattern = f"training_{file_name(session_id)}_{'[0-9]' * 8}_{'[0-9]' * 6}.jsonl"
-        return [file for folder in (self.home.training_data, self.home.chat_data) for file in folder.glob(pattern)]
+        own = re.compile(rf"training_{re.escape(file_name(session_id))}_\d{{8}}_\d{{6}}\.jsonl")
+        folders = (self.home.training_data, self.home.chat_data)
+        return [folder / name for folder in folders for name in names(folder) if own.fullmatch(name)]
 
     def fine_tune_model(
         self,

@@ -5,17 +5,15 @@ bring them back. What was said of it (memories, topics, examples, vectors) goes,
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atles.clock import timestamp
-from atles.layout import Home, file_name, write_atomic
+from atles.layout import Home, file_name, names, write_atomic
 from atles.pipeline.extract.words import DAYS
 from atles.pipeline.recall import MONTHS, STOP_WORDS, idf
 from atles.pipeline.reconcile import folded
@@ -182,7 +180,7 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> set[str]:
     if not gone:
         return had
     stems = tuple(home.completed(session_id).stem for session_id in gone)
-    came = [name for name in _names(home.processed) if name.startswith(stems)]
+    came = [name for name in names(home.processed) if name.startswith(stems)]
     for session_id in gone:
         *older, newest = [None, *_processed(home, session_id, came)]
         if newest:
@@ -205,26 +203,19 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> set[str]:
     return had
 
 
-def _names(folder: Path) -> Iterator[str]:
-    """The names of a folder's files, one at a time: there may be very many. Raises OSError."""
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            yield entry.name
-
-
 def _stamped(folder: Path, kind: str, sessions: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """The files of sessions that are named by kind, session and time, each with its session. Raises OSError."""
     wanted = {f"{kind}_{file_name(session_id)}": session_id for session_id in sessions}
-    for name in _names(folder):
+    for name in names(folder):
         if (session_id := wanted.get(_STAMP.sub("", name))) is not None:
             yield session_id, folder / name
 
 
-def _processed(home: Home, session_id: str, names: Iterable[str]) -> list[Path]:
-    """Of the names in processed/, the files by which a session came, the oldest first: each time it grew, another one.
+def _processed(home: Home, session_id: str, came: Iterable[str]) -> list[Path]:
+    """Of names in processed/, the files by which a session came, the oldest first: each time it grew, another one.
     Raises OSError."""
     stem = home.completed(session_id).stem
-    files = [home.processed / name for name in names if name.startswith(stem) and _CAME.fullmatch(name, len(stem))]
+    files = [home.processed / name for name in came if name.startswith(stem) and _CAME.fullmatch(name, len(stem))]
     # "s.2" may be the second file of "s", or the first of another session.
     own = [file for file in files if file.stem == stem or _id_in(file) == session_id]
     return sorted(own, key=lambda file: file.stat().st_mtime_ns)

@@ -36,5 +36,5 @@ def forget_here(store: Store, home: Home, tuner: ModelFineTuner) -> None:
     for name in sorted(had):  # the data step may have written it again already, and on another machine
         stored, examples = store.sessions.get(name), store.examples.of_session(name)
         if examples:
-            tuner.prepare_training_data(stored.session, list(examples), stored.received_at)
+            tuner.prepare_training_data(stored.session, list(examples), stored.received_at, grown=False)
     write_atomic(home.forgotten, str(news[-1][0]))
