@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _CALLED = {
-    "work": "leftovers in work/",
+    "work": "leftovers of programs",
     "datasets": "datasets",
     "adapters": "weights of adapters",
     "logs": "logs of sessions",

@@ -14,10 +14,9 @@ from atles.config import masked
 from atles.errors import InvalidSession
 from atles.insights.status import owner
 from atles.layout import Home, make_folder, sync_folder, write_atomic
+from atles.upkeep import files
 from atles.upkeep.finding import OK, REPAIR, WARN, Finding, some
 from atles.upkeep.privacy import exposed
-
-_UNFINISHED_SECONDS = 3600.0  # whoever still writes a file has touched it in this time
 
 
 def daemon(home: Home) -> Finding:
@@ -40,7 +39,7 @@ def daemon(home: Home) -> Finding:
 
 def leftovers(home: Home, now: float) -> Finding:
     """Files that somebody began to write and never finished, at the Unix time `now`."""
-    left = [it for it in home.root.rglob("*.tmp") if _idle(it, now) > _UNFINISHED_SECONDS]
+    left = [it for it in home.root.rglob("*.tmp") if files.last_written(it) < now - files.UNFINISHED_SECONDS]
     if not left:
         return Finding("leftovers", OK, "none")
     sessions = [it for it in left if it.parent in (home.sessions, home.open_sessions) and it.is_file()]
@@ -124,13 +123,13 @@ def _private(home: Home) -> Iterator[Path]:
     open_to_all = {home.models}
     if home.config.exists() and masked(text := home.config.read_text("utf-8", "replace")) == text:
         open_to_all.add(home.config)
-    for folder, folders, files in os.walk(home.root):
+    for folder, folders, inside in os.walk(home.root):
         here = Path(folder)
         folders[:] = [it for it in folders if here / it not in open_to_all]
         yield here
         waiting = here == home.sessions
         yield from (
-            here / it for it in files if here / it not in open_to_all and not (waiting and it.endswith(".json"))
+            here / it for it in inside if here / it not in open_to_all and not (waiting and it.endswith(".json"))
         )
 
 
@@ -142,10 +141,3 @@ def _close(path: Path) -> bool:
             path.chmod(mode & 0o7700)
             return True
     return False
-
-
-def _idle(path: Path, now: float) -> float:
-    """For how many seconds nothing was written to a file, or to any in a folder."""
-    with suppress(FileNotFoundError):
-        return now - max(it.lstat().st_mtime for it in (path, *(path.rglob("*") if path.is_dir() else ())))
-    return 0.0

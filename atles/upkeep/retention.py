@@ -5,26 +5,23 @@ Sessions stay in the database whatever goes here, and with them all that forgett
 
 import logging
 import math
-import os
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 from atles.capture import session_file
 from atles.errors import AtlesError
-from atles.layout import Home
+from atles.layout import Home, names
 from atles.pipeline import journal, release
 from atles.pipeline.room import MIB, size
 from atles.records import Adapter, AdapterState
 from atles.settings import RetentionSettings
 from atles.store import Store
+from atles.upkeep import files
 from atles.upkeep.clocks import Clocks
 from atles.upkeep.house import Chore
 
@@ -33,7 +30,6 @@ log = logging.getLogger("atles.daemon")
 _DAY = 86_400.0
 _PRUNE_SECONDS = 3600.0
 _AT_ONCE = 1000  # what is left goes at the next turn: other chores wait meanwhile
-_ASIDE = ".deleted-"  # a folder on its way out: nobody takes what is left of it for whole
 _STAMP = "%Y%m%d_%H%M%S"  # the end of a session log's name
 
 
@@ -74,6 +70,7 @@ def pruning(home: Home, store: Store, settings: RetentionSettings, clocks: Clock
 def doomed(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
     """What is to go, at the Unix time `now`. Looks only. Raises OSError, StoreError."""
     yield from _work(home, settings, now)
+    yield from _unfinished(home, now)
     yield from _datasets(home, store, settings, now)
     yield from _adapters(home, store, settings, now)
     yield from _logs(home, settings, now)
@@ -131,6 +128,15 @@ def _work(home: Home, settings: RetentionSettings, now: float) -> Iterator[Doome
             yield from _old_folders("work", [folder], settings.work_days, "work_days", now)
 
 
+def _unfinished(home: Home, now: float) -> Iterator[Doomed]:
+    """Files whose writers were killed; not those in sessions/, where one may be all that is left of a chat."""
+    for folder in (home.processed, home.training_data, home.chat_data, home.logs):
+        for name in names(folder):
+            path = folder / name
+            if name.endswith(".tmp") and files.last_written(path) < now - files.UNFINISHED_SECONDS:
+                yield Doomed("work", name, files.size(path), "its writer was killed", files.remover(path))
+
+
 def _datasets(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
     """Those that no adapter is still to be judged by, and none that may serve was trained on. Which examples were in
     them the database knows, so forgetting still finds the adapters that saw one."""
@@ -148,15 +154,15 @@ def _adapters(home: Home, store: Store, settings: RetentionSettings, now: float)
         if adapter.state is not AdapterState.REJECTED:
             continue
         why = _too_old(datetime.fromisoformat(adapter.created_at).timestamp(), settings.rejected_adapter_days, now)
-        files = release.weights(home, adapter.name)
-        if why and files:
+        weights = release.weights(home, adapter.name)
+        if why and weights:
             yield Doomed(
-                "adapters", adapter.name, sum(_size(it) for it in files), f"{why} (retention.rejected_adapter_days)",
+                "adapters", adapter.name, sum(map(files.size, weights)), f"{why} (retention.rejected_adapter_days)",
                 _weights_of(home, store, adapter, now),
             )  # fmt: skip
     for adapter in _superseded(store, settings.rollback_adapters):
         yield Doomed(
-            "adapters", adapter.name, _size(home.adapter(adapter.name)),
+            "adapters", adapter.name, files.size(home.adapter(adapter.name)),
             f"served before the last {settings.rollback_adapters} (retention.rollback_adapters)",
             _whole_of(home, store, adapter, settings.rollback_adapters),
         )  # fmt: skip
@@ -188,9 +194,10 @@ def _logs(home: Home, settings: RetentionSettings, now: float) -> Iterator[Doome
         return
     why = f"older than {settings.log_days:g} days (retention.log_days)"
     before = now - settings.log_days * _DAY
-    for path in sorted(home.logs.glob("session_log_*.json")):
-        if _logged_at(path) < before:
-            yield Doomed("logs", path.name, _size(path), why, _remover(path))
+    for name in names(home.logs):
+        path = home.logs / name
+        if name.startswith("session_log_") and _logged_at(path) < before:
+            yield Doomed("logs", name, files.size(path), why, files.remover(path))
     if length := journal.old_length(home.master_log, before):
         yield Doomed("logs", home.master_log.name, length, why, lambda: journal.cut(home.master_log, before))
 
@@ -200,14 +207,13 @@ def _logged_at(path: Path) -> float:
     try:
         return datetime.strptime(path.stem[-15:], _STAMP).replace(tzinfo=UTC).timestamp()
     except ValueError:
-        return path.stat().st_mtime
+        return files.last_written(path)
 
 
 def _processed(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
-    files = sorted((it.stat().st_mtime, it) for it in home.processed.glob("*.json"))
-    total = sum(_size(path) for _, path in files)
+    total = sum(length for _, length, _ in files.listed(home.processed))
     limit = settings.processed_mb * MIB
-    for written, path in files:
+    for written, length, name in files.oldest(home.processed):
         why = _too_old(written, settings.processed_days, now)
         if why:
             why += " (retention.processed_days)"
@@ -215,10 +221,11 @@ def _processed(home: Home, store: Store, settings: RetentionSettings, now: float
             why = f"all take more than {size(limit)} (retention.processed_mb)"
         else:
             return  # the others are newer
+        path = home.processed / name
         stays = _not_stored(store, path)
         if not stays:
-            total -= _size(path)
-        yield Doomed("processed", path.name, _size(path), why, _remover(path), stays)
+            total -= length
+        yield Doomed("processed", name, length, why, files.remover(path), stays)
 
 
 def _not_stored(store: Store, path: Path) -> str:
@@ -235,16 +242,15 @@ def _not_stored(store: Store, path: Path) -> str:
 
 
 def _quarantine(home: Home, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
-    names = sorted({it.name.removesuffix(".reason.txt") for it in home.quarantine.iterdir() if it.is_file()})
-    for name in names:
+    for name in sorted({it.removesuffix(".reason.txt") for it in names(home.quarantine)}):
         # The reason first: what lists them goes by the reasons.
-        both = [it for it in (home.quarantine / f"{name}.reason.txt", home.quarantine / name) if it.exists()]
+        both = [it for it in (home.quarantine / f"{name}.reason.txt", home.quarantine / name) if it.is_file()]
         if why := _too_old(max((it.stat().st_mtime for it in both), default=now), settings.quarantine_days, now):
             why += " (retention.quarantine_days)"
-            yield Doomed("quarantine", name, sum(_size(it) for it in both), why, _remover(*both))
+            yield Doomed("quarantine", name, sum(map(files.size, both)), why, files.remover(*both))
 
 
-# --- files ---
+# --- age ---
 
 
 def _too_old(written: float, days: float, now: float) -> str:
@@ -253,46 +259,12 @@ def _too_old(written: float, days: float, now: float) -> str:
 
 def _old_folders(kind: str, folders: Sequence[Path], days: float, setting: str, now: float) -> Iterator[Doomed]:
     for folder in folders:
-        why = _too_old(_last_written(folder), days, now)
-        if folder.name.startswith(_ASIDE):
-            yield Doomed(kind, folder.name, _size(folder), "left of a deletion", _remover(folder))
+        why = _too_old(files.last_written(folder), days, now)
+        if folder.name.startswith(files.ASIDE):
+            yield Doomed(kind, folder.name, files.size(folder), "left of a deletion", files.remover(folder))
         elif why:
-            yield Doomed(kind, folder.name, _size(folder), f"{why} (retention.{setting})", _remover(folder))
+            yield Doomed(kind, folder.name, files.size(folder), f"{why} (retention.{setting})", files.remover(folder))
 
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(it for it in folder.iterdir() if it.is_dir() and not it.is_symlink()) if folder.is_dir() else []
-
-
-def _last_written(folder: Path) -> float:
-    """When something in it was written last, the folder itself included."""
-    return max((it.st_mtime for it in _states(folder)), default=math.inf)
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    return sum(it.st_size for it in _states(path) if S_ISREG(it.st_mode))
-
-
-def _states(path: Path) -> Iterator[os.stat_result]:
-    """Of a file, or of a folder and all in it; what goes meanwhile is left out: programs are at work."""
-    for it in (path, *(path.rglob("*") if path.is_dir() else ())):
-        with suppress(FileNotFoundError):
-            yield it.lstat()
-
-
-def _remover(*paths: Path) -> Callable[[], None]:
-    """Deletes files one after the other, and folders as a whole."""
-
-    def remove() -> None:
-        for path in paths:
-            if not path.is_dir():
-                path.unlink(missing_ok=True)
-                continue
-            aside = path if path.name.startswith(_ASIDE) else path.with_name(_ASIDE + path.name)
-            with suppress(FileNotFoundError):  # somebody else deletes it at this moment
-                if aside != path:
-                    path.rename(aside)
-                shutil.rmtree(aside)
-
-    return remove

@@ -55,7 +55,7 @@ def test_a_dry_run_shows_what_would_go_and_deletes_nothing(call: Call, told: Tol
     shown = call("prune", "--dry-run", *LIMITS).stdout
     lines = shown.splitlines()
     assert lines[0].split() == ["what", "number", "which", "size", "why"]
-    assert "leftovers in work/" in lines[1] and "5 MB" in lines[1] and "(retention.work_days)" in lines[1]
+    assert "leftovers of programs" in lines[1] and "5 MB" in lines[1] and "(retention.work_days)" in lines[1]
     assert "session files, learned" in lines[2] and " 3 " in lines[2] and "completed_session_000.json …" in lines[2]
     assert lines[-1] == "4 things, 5 MB would go; nothing was deleted."
     assert len(left(home)) == 4 and (home.work / "train-0001-0123abcd").exists()

@@ -24,7 +24,7 @@ from atles.pipeline.shelf import open_shelf
 from atles.records import Adapter, AdapterState, Dataset, Example, Session, SessionLog, Split, Verdict
 from atles.settings import RetentionSettings, Settings
 from atles.store import Store
-from atles.upkeep import retention
+from atles.upkeep import files, retention
 from atles.upkeep.retention import Doomed, doomed, prune
 from tests.fakes import FakePrograms
 from tests.pipeline.conftest import Pipeline
@@ -407,6 +407,20 @@ def test_leftovers_in_work_go_and_what_is_written_to_stays(home: Home, store: St
     assert (home.work / "training.lock").exists() and (home.work / "train-new" / "spec.json").exists()
 
 
+def test_what_killed_writers_left_goes_but_not_what_may_be_the_only_copy_of_a_chat(home: Home, store: Store) -> None:
+    def left(folder: Path, name: str, days: float) -> Path:
+        return put(folder / f".{name}.4711.0a1b2c3d.tmp", days=days)
+
+    folders = (home.processed, home.training_data, home.chat_data, home.logs)
+    old = [left(folder, "old.json", 0.1) for folder in folders]
+    stay = [left(folder, "new.json", 0.01) for folder in folders]
+    stay += [left(folder, "only_copy.json", 99) for folder in (home.sessions, home.open_sessions)]
+    stay += [put(home.logs / "mine.txt", days=99)]
+    done = prune(home, store, KEEP, NOW)
+    assert {it.why for it in done.gone} == {"its writer was killed"} and len(done.gone) == 4
+    assert not any(it.exists() for it in old) and all(it.exists() for it in stay)
+
+
 def test_a_link_is_not_followed(home: Home, store: Store, tmp_path: Path) -> None:
     mine = put(tmp_path / "mine" / "thesis.tex", days=99)
     (home.work / "link").symlink_to(mine.parent)
@@ -429,7 +443,7 @@ def test_a_folder_that_was_half_deleted_is_taken_for_nothing_and_goes_next_time(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(retention.shutil, "rmtree", dies)
+        patch.setattr(files.shutil, "rmtree", dies)
         prune(home, store, replace(KEEP, dataset_days=30), NOW)
     assert names(home.datasets.iterdir()) == [".deleted-d"]
     assert names(prune(home, store, KEEP, NOW).gone) == [".deleted-d"]
