@@ -122,8 +122,9 @@ class Inbox:
                 write_atomic(explanation, reason + "\n")  # first, so that no file lies there unexplained
             if content is None:
                 os.replace(path, target)
-                with contextlib.suppress(PermissionError):  # whoever wrote it may be another user
-                    target.chmod(0o600)
+                if not target.is_symlink():  # what it leads to is not ours to change
+                    with contextlib.suppress(PermissionError):  # whoever wrote it may be another user
+                        target.chmod(0o600)
             else:
                 write_atomic(target, content)
                 path.unlink(missing_ok=True)

@@ -183,11 +183,9 @@ class Memories:
 
     def put_topics(self, user: int, session: int, topics: dict[str, str]) -> int:
         """The session's topics (folded -> text), merged with the user's; how many are new."""
-        before = self._count("memories.topic_count")
         self._db.run("memories.drop_topic_sessions", session=session)
         named = [{"user": user, "folded": folded, "text": text} for folded, text in topics.items()]
-        self._db.run_many("memories.add_topic", named)
-        added = self._count("memories.topic_count") - before
+        added = self._db.run_many("memories.add_topic", named)
         self._db.run_many(
             "memories.add_topic_session",
             [{"user": user, "folded": folded, "session": session} for folded in topics],

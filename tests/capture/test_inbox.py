@@ -355,3 +355,17 @@ def test_a_kill_between_the_scrubbed_file_and_the_end_of_the_raw_one_leaves_one_
     assert make().take(path) is Arrival.SAME
     assert names(home.processed) == [path.name] and not path.exists()
     assert "sk-proj" not in (home.processed / path.name).read_text()
+
+
+def test_a_link_is_taken_and_what_it_leads_to_is_left_as_it_is(inbox: Inbox, home: Home, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(chat(1)))
+    bad.write_text("not a session")
+    for file in (good, bad):
+        file.chmod(0o644)
+        link = home.sessions / f"completed_{file.name}"
+        link.symlink_to(file)
+        inbox.take(link)
+    assert names(home.processed) == ["completed_good.json"] and "completed_bad.json" in names(home.quarantine)
+    assert good.stat().st_mode & 0o777 == bad.stat().st_mode & 0o777 == 0o644
+    assert json.loads(good.read_text()) == chat(1) and bad.read_text() == "not a session"

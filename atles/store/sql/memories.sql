@@ -121,12 +121,9 @@ select number, :session from topics where "user" = :user and folded = :folded on
 delete from topic_sessions where session = :session
 
 -- name: drop_topics
-delete from topics where number not in (select topic from topic_sessions)
+delete from topics where not exists (select 1 from topic_sessions where topic = topics.number)
 
 -- name: topics
 select t.text, count(*) as sessions, max(s.received_at) as last
 from topics t join topic_sessions ts on ts.topic = t.number join sessions s on s.number = ts.session
 where t.user = :user group by t.number order by sessions desc, last desc
-
--- name: topic_count
-select count(*) as n from topics
