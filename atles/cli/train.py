@@ -37,20 +37,25 @@ def _view(it: dict[str, Any]) -> "Iterator[RenderableType]":
     if it["no_room"]:
         yield f"No training begins before there is room: {it['no_room']}."
         return
+    unjudged = (
+        f"examples to judge by: {it['heldout']} of {it['heldout_needed']} are held out"
+        if it["heldout"] < it["heldout_needed"]
+        else ""
+    )
+    if it["queued"] and unjudged:
+        yield f"A training waits even so, for {unjudged}."
+        return
     if it["queued"]:
         yield (
             "A training begins now." if it["daemon_runs"] else "A training begins with `atles drain` or `atles start`."
         )
         return
-    waits = [
+    passing = [
         "for train.enabled = true" * (not it["enabled"]),
         f"for new examples: {it['new_examples']} of {it['needed']} are there" * (it["new_examples"] < it["needed"]),
-        f"for examples to judge by: {it['heldout']} of {it['heldout_needed']} are held out"
-        * (it["heldout"] < it["heldout_needed"]),
         it["put_off"] and f"because {it['put_off']}",
     ]
-    yield (
-        "The next training waits " + "; ".join(filter(None, waits)) if any(waits) else "Nothing holds a training back."
-    )
-    if any(waits):
+    waits = [*filter(None, passing), *([f"for {unjudged}"] if unjudged else [])]
+    yield "The next training waits " + "; ".join(waits) if waits else "Nothing holds a training back."
+    if any(passing) and not unjudged:
         yield "`atles train --now` does not wait."
