@@ -21,6 +21,7 @@ from atles.errors import AtlesError
 from atles.insights.status import owner, status
 from atles.pipeline.jobs import at_once
 from atles.pipeline.room import Room
+from atles.upkeep.heap import share_one_arena
 from atles.upkeep.notify import Supervisor
 
 _LOOK_SECONDS = 0.5
@@ -42,6 +43,7 @@ def run(scope: Scope, quiet: bool) -> None:
       atles run --set train.enabled=false       memory only
     """
     settings, wait = scope.settings(), until_told()
+    share_one_arena()
     faulthandler.enable()  # whoever is ended by a watchdog (SIGABRT) says where each thread was
     supervisor = Supervisor(os.environ)
     daemon = LearningDaemon(

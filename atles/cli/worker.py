@@ -16,6 +16,7 @@ from atles.store import open_store
 from atles.upkeep.clocks import Clocks
 from atles.upkeep.disk import DiskWatch
 from atles.upkeep.errands import errands
+from atles.upkeep.heap import share_one_arena
 from atles.upkeep.house import Chore, House
 from atles.upkeep.notify import Supervisor
 from atles.upkeep.pulse import Part, Pulse
@@ -56,6 +57,7 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
             "this home there. On one machine `atles start` does everything"
         )
     wait = until_told()
+    share_one_arena()
     home = scope.home.create()
     logs.configure(home, settings.log, console=True, file=False)  # several may share a home, and a log has one writer
     with contextlib.closing(open_store(home, settings)) as store:
