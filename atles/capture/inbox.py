@@ -7,6 +7,8 @@ import contextlib
 import json
 import logging
 import os
+import re
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +22,8 @@ from atles.records import Arrival, Session
 from atles.store import Store
 
 log = logging.getLogger("atles.inbox")
+
+_ID = re.compile(rb'"session_id"\s*:\s*(?:"[^"]|[-\d])')  # as it stands in a file that says whose it is
 
 
 class Inbox:
@@ -55,7 +59,10 @@ class Inbox:
             state = path.stat()
             stuck = self._stuck.get(path)
             if stuck and stuck.version == _version(state):
-                self._move(path, stuck.folder, stuck.reason, stuck.content)
+                self._move(path, stuck.target, stuck.reason, stuck.content)
+                return None
+            if not stat.S_ISREG(state.st_mode):  # reading a pipe would wait for whoever writes into it
+                self._set_aside(path, "it is no file")
                 return None
             data = path.read_bytes()
         except FileNotFoundError:
@@ -80,17 +87,21 @@ class Inbox:
             self._set_aside(path, str(error))
             return None
         log.info("session %s: %s, %d messages", session.session_id, arrival, len(session.messages))
-        self._move(path, self._home.processed, content=self._kept(came, session, arrival))
+        # By its session's name, whatever it was called: what is forgotten is looked for there.
+        target = self._home.processed / self._home.completed(session.session_id).name
+        self._move(path, target, content=self._kept(data, came, session, arrival))
         return arrival
 
-    def _kept(self, came: Session, session: Session, arrival: Arrival) -> str | None:
+    def _kept(self, data: bytes, came: Session, session: Session, arrival: Arrival) -> str | None:
         """What the file is to hold from now on; None if that is what it holds. The words that came are gone with it."""
         stored = session if arrival is Arrival.NEW else self._store.sessions.get(session.session_id).session
         if any(message.is_forgotten for message in stored.messages):
             session = stored  # its client has sent again what was forgotten since
         elif self._keep_raw:
+            session = came
+        if session is came and _ID.search(data):
             return None
-        return None if session is came else json.dumps(session.as_json(), ensure_ascii=False, indent=2)
+        return json.dumps(session.as_json(), ensure_ascii=False, indent=2)  # its id, too: its name is another one now
 
     def waiting(self) -> bool:
         """Whether files are there that were not taken yet."""
@@ -105,16 +116,16 @@ class Inbox:
 
     def _set_aside(self, path: Path, reason: str) -> None:
         log.warning("quarantined %s: %s", path.name, reason)
-        self._move(path, self._home.quarantine, reason)
+        self._move(path, self._home.quarantine / path.name, reason)
 
-    def _move(self, path: Path, folder: Path, reason: str = "", content: str | None = None) -> None:
-        """Move a file away, with other content if some is given, and with the reason beside it if there is one; or
-        remember that it could not be."""
-        target, number = folder / path.name, 1
+    def _move(self, path: Path, wanted: Path, reason: str = "", content: str | None = None) -> None:
+        """Move a file away, under that name or with a number after it, with other content if some is given, and with
+        the reason beside it if there is one; or remember that it could not be."""
+        folder, target, number = wanted.parent, wanted, 1
         # With this content it is there already where a kill came just before the file itself was deleted.
         while target.exists() and (content is None or not _holds(target, content)):
             number += 1
-            target = folder / f"{path.stem}.{number}{path.suffix}"
+            target = folder / f"{wanted.stem}.{number}{wanted.suffix}"
         explanation = target.with_name(f"{target.name}.reason.txt")
         try:
             make_folder(folder)
@@ -122,7 +133,7 @@ class Inbox:
                 write_atomic(explanation, reason + "\n")  # first, so that no file lies there unexplained
             if content is None:
                 os.replace(path, target)
-                if not target.is_symlink():  # what it leads to is not ours to change
+                if target.is_file() and not target.is_symlink():  # what a link leads to is not ours to change
                     with contextlib.suppress(PermissionError):  # whoever wrote it may be another user
                         target.chmod(0o600)
             else:
@@ -139,7 +150,7 @@ class Inbox:
                 if path not in self._stuck:
                     log.error("cannot move %s to %s/: %s; it is dealt with, and the move is tried again",
                               path.name, folder.name, error)  # fmt: skip
-                self._stuck[path] = _Stuck(_version(path.stat()), folder, reason, content)
+                self._stuck[path] = _Stuck(_version(path.stat()), wanted, reason, content)
                 return
         self._stuck.pop(path, None)
 
@@ -149,7 +160,7 @@ class _Stuck:
     """A file that was dealt with and cannot be moved to where it belongs."""
 
     version: tuple[int, int]
-    folder: Path
+    target: Path
     reason: str
     content: str | None = field(repr=False)
 

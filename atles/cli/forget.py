@@ -10,7 +10,9 @@ from atles.cli.command import Command, Scope
 from atles.cli.show import answer, count
 from atles.errors import AtlesError
 from atles.insights.status import owner
+from atles.pipeline import copies
 from atles.pipeline.erase import erase, mark
+from atles.pipeline.forget_files import set_aside
 from atles.pipeline.shelf import open_shelf
 from atles.store import Store
 from atles.store.adapters import BASE
@@ -57,7 +59,13 @@ def delete(
     if not yes:
         _ask(marked.texts)
     document = erase(open_shelf(scope.home, scope.settings()), store, scope.queue(store), marked)
-    answer(scope, {**document, "daemon_runs": owner(scope.home) is not None}, _view)
+    left = {
+        "set_aside": [str(it) for it in set_aside(scope.home, document["sessions"])],
+        "copies": [
+            str(it) for it in copies.holding(scope.home, store, document["sessions"], [it.id for it in marked.memories])
+        ],
+    }
+    answer(scope, {**document, **left, "daemon_runs": owner(scope.home) is not None}, _view)
 
 
 def _ask(texts: Iterable[str]) -> None:
@@ -76,5 +84,10 @@ def _view(done: dict[str, Any]) -> "Iterator[RenderableType]":
         yield f"Deleted: {', '.join(done['retired'])}, which saw it. {serves} answers now; a new one will be trained."
     if "not_deleted" in done:
         yield f"Copies that machines share are not deleted yet, the daemons try it again: {done['not_deleted']}"
+    if done["set_aside"]:
+        files = ", ".join(done["set_aside"])
+        yield f"In quarantine, of the same sessions and as they came: {files}; delete them if you need them no more."
+    if done["copies"]:
+        yield f"These older copies still hold it: {', '.join(done['copies'])}; delete them if you need them no more."
     if done["sessions"] and not done["daemon_runs"]:
         yield "Training data follows at the next `atles start` or `atles drain`."

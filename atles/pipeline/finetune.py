@@ -80,9 +80,13 @@ class ModelFineTuner:
 
     def training_files(self, session_id: str) -> list[Path]:
         """The files of a session, in both formats."""
-        own = re.compile(rf"training_{re.escape(file_name(session_id))}_\d{{8}}_\d{{6}}\.jsonl")
-        folders = (self.home.training_data, self.home.chat_data)
-        return [folder / name for folder in folders for name in names(folder) if own.fullmatch(name)]
+        stem, folders = f"training_{file_name(session_id)}", (self.home.training_data, self.home.chat_data)
+        return [
+            folder / name
+            for folder in folders
+            for name in names(folder)
+            if name.startswith(stem) and _STAMP.fullmatch(name, len(stem))
+        ]
 
     def fine_tune_model(
         self,
@@ -175,6 +179,7 @@ class ModelFineTuner:
         return str(folder)
 
 
+_STAMP = re.compile(r"_\d{8}_\d{6}\.jsonl")  # what follows a session's name in the names of its training files
 # One pass over the exercises, all questions on the same notes in one step: the notes are then computed once.
 _PRACTICE = {
     "method": "sft", "epochs": 1, "batch_size": 12, "repeat": 1, "learning_rate": 5e-4, "anchors_per_step": 12,

@@ -4,20 +4,15 @@ A forgotten message keeps its place and its id, without its words: so a client t
 bring them back. What was said of it (memories, topics, examples, vectors) goes, and what it had replaced holds again.
 """
 
-import json
 import re
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from atles.clock import timestamp
-from atles.layout import Home, file_name, names, write_atomic
 from atles.pipeline.extract.words import DAYS
 from atles.pipeline.recall import MONTHS, STOP_WORDS, idf
 from atles.pipeline.reconcile import folded
-from atles.records import ForgetRequest, Memory, canonical_json
+from atles.records import ForgetRequest, Memory
 from atles.store import Store
 from atles.store.sessions import StoredSession, rowids, user_of
 from atles.store.turns import said
@@ -26,9 +21,6 @@ _RARE = 12  # messages: a name that more of them hold is more than the user can 
 _LONG = 7  # letters of a word that is known by its beginning
 _ENOUGH = 0.6  # of what the message holds that holds most of the request's words
 _WORD = re.compile(r"[^\W_]+")
-_STAMP = re.compile(r"_\d{8}_\d{6}\.jsonl?\Z")  # the end of a training file's or session log's name
-_CAME = re.compile(r"(?:_[0-9a-z]{26})?(?:\.\d+)?\.json")  # what follows a session's name in processed/
-_WHOSE = re.compile(r'"session_id": ("(?:[^"\\]|\\.)*")')  # in a line of the master log, as it is written there
 # Words of a request to forget that do not name what is to be forgotten.
 _ASKING = frozenset(
     """anything ask asked bit business confessed confided conversation delete everything fact forget forgotten ignore
@@ -167,85 +159,3 @@ def _answers(store: Store, messages: set[int]) -> set[int]:
 
 def _words(text: str) -> list[str]:
     return [word for word in dict.fromkeys(_WORD.findall(text.lower())) if word not in STOP_WORDS]
-
-
-def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> set[str]:
-    """Bring the files of sessions up to what the store still knows: the newest processed file and the logs. Processed
-    files from before they grew go, and datasets with a word of theirs; and their training files, until the data step
-    writes them again. The sessions that had some. Raises OSError.
-
-    A daemon may append to the master log meanwhile: what it misses there it writes again.
-    """
-    gone, had = set(sessions), set()
-    if not gone:
-        return had
-    stems = tuple(home.completed(session_id).stem for session_id in gone)
-    came = [name for name in names(home.processed) if name.startswith(stems)]
-    for session_id in gone:
-        *older, newest = [None, *_processed(home, session_id, came)]
-        if newest:
-            write_atomic(newest, canonical_json(store.sessions.get(session_id).session.as_json()))
-        for file in filter(None, older):
-            file.unlink()
-    for folder in (home.training_data, home.chat_data):
-        for session_id, file in list(_stamped(folder, "training", gone)):
-            file.unlink(missing_ok=True)
-            had.add(session_id)
-    for _, log in list(_stamped(home.logs, "session_log", gone)):
-        write_atomic(log, json.dumps(_silent(json.loads(log.read_text("utf-8"))), indent=2))
-    if home.master_log.exists():
-        write_atomic(home.master_log, _silent_lines(home.master_log, gone))
-    # What was trained on them is retired, and what was judged by them is judged: nobody needs these.
-    for manifest in home.datasets.glob("*/manifest.json"):
-        said = json.loads(manifest.read_text("utf-8"))
-        if gone.intersection((*said["train"]["sessions"], *said["heldout"]["sessions"])):
-            shutil.rmtree(manifest.parent)
-    return had
-
-
-def _stamped(folder: Path, kind: str, sessions: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """The files of sessions that are named by kind, session and time, each with its session. Raises OSError."""
-    wanted = {f"{kind}_{file_name(session_id)}": session_id for session_id in sessions}
-    for name in names(folder):
-        if (session_id := wanted.get(_STAMP.sub("", name))) is not None:
-            yield session_id, folder / name
-
-
-def _processed(home: Home, session_id: str, came: Iterable[str]) -> list[Path]:
-    """Of names in processed/, the files by which a session came, the oldest first: each time it grew, another one.
-    Raises OSError."""
-    stem = home.completed(session_id).stem
-    files = [home.processed / name for name in came if name.startswith(stem) and _CAME.fullmatch(name, len(stem))]
-    # "s.2" may be the second file of "s", or the first of another session.
-    own = [file for file in files if file.stem == stem or _id_in(file) == session_id]
-    return sorted(own, key=lambda file: file.stat().st_mtime_ns)
-
-
-def _id_in(file: Path) -> str | None:
-    try:
-        return json.loads(file.read_text("utf-8")).get("session_id")
-    except (ValueError, AttributeError):
-        return None  # changed by somebody since it was taken
-
-
-def _silent_lines(master_log: Path, sessions: set[str]) -> Iterator[str]:
-    """The master log's lines, one at a time: they are those of years."""
-    named = {json.dumps(session_id) for session_id in sessions}
-    with open(master_log, encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            found = _WHOSE.search(line)
-            yield _silent_line(line, sessions) if found and found[1] in named else line
-
-
-def _silent_line(line: str, sessions: set[str]) -> str:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return line  # of somebody else's, or half of one
-    ours = isinstance(entry, dict) and entry.get("session_id") in sessions
-    return json.dumps(_silent(entry)) + "\n" if ours else line
-
-
-def _silent(entry: dict[str, Any]) -> dict[str, Any]:
-    """A log entry without what quotes the session."""
-    return {**entry, "improvements": []}

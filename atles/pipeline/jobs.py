@@ -8,7 +8,7 @@ from typing import Any
 from atles.layout import Home
 from atles.pipeline import rating, release, schedule
 from atles.pipeline.finetune import ModelFineTuner, Progress
-from atles.pipeline.forget import forget_files
+from atles.pipeline.forget_files import drop_training_files, forget_files
 from atles.pipeline.lanes import LEARN, TRAIN
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.room import Room
@@ -39,6 +39,7 @@ def forget_everywhere(home: Home, store: Store, sessions: Sequence[str]) -> list
     if not sessions:
         return []  # as after nearly every session
     forget_files(home, store, sessions)
+    drop_training_files(home, sessions)
     retired = release.retire(store, sessions)
     release.sweep(store, home)
     return retired

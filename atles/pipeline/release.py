@@ -2,12 +2,14 @@
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from threading import Event
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from atles import programs
 from atles.errors import AtlesError
@@ -15,7 +17,7 @@ from atles.layout import Home
 from atles.pipeline.finetune import model_spec, prompts
 from atles.pipeline.scrub import secrets
 from atles.pipeline.shelf import Shelf
-from atles.records import Adapter, AdapterState, Check, Dataset, EvalReport, Score, Verdict
+from atles.records import Adapter, AdapterState, Check, Dataset, EvalReport, Score, Split, Verdict
 from atles.settings import Settings
 from atles.store import Store
 from atles.store.adapters import BASE
@@ -28,6 +30,7 @@ _NO_WEIGHTS = "Its weights were deleted"
 _SECRET_PART = 6  # characters: less of it could be chance
 # What the train step makes; whatever is called otherwise is somebody else's, or on its way here.
 _ADAPTER, _DATASET = re.compile(r"\.?(\d{4,}-[0-9a-f]{8})(?:\.tmp)?"), re.compile(r"[0-9a-f]{24}")
+_EXAMPLE = re.compile(rb'\{"id": "([0-9a-f]+)", "messages": ')  # how its line begins in what is taught or judged by
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w{2,}")  # in the middle of a sentence
 _NO_NAMES = frozenset(  # capitals that anybody's answers have
@@ -204,6 +207,32 @@ def sweep(store: Store, home: Home) -> None:
             for folder in (*made, *map(unfinished, made), *work):
                 with suppress(FileNotFoundError):  # it went before, or goes at this moment
                     shutil.rmtree(folder)
+    _drop_outdated(home, store, {it.name for it in adapters}, {it.dataset_id for it in adapters})
+
+
+def _drop_outdated(home: Home, store: Store, adapters: Collection[str], datasets: Collection[str]) -> None:
+    """Delete what an interrupted training was to learn, where some of it is no longer taught: forgotten, perhaps. It
+    would not go on from there anyway. One that runs keeps its own; what it makes is looked at when it ends."""
+    names = {folder: folder.name.removeprefix("train-") for folder in home.work.glob("train-*")}
+    left = [it for it, name in names.items() if _ADAPTER.fullmatch(name) and name not in adapters]
+    left += [
+        it for it in home.datasets.glob("*")
+        if _DATASET.fullmatch(it.name) and it.name not in datasets and not (it / "manifest.json").exists()
+    ]  # fmt: skip
+    if not left:
+        return
+    with suppress(Timeout), FileLock(home.work / "training.lock", timeout=0, mode=0o600):
+        taught = {it.id.encode() for split in Split for it in store.examples.of_split(split)}
+        for folder in left:
+            if not taught.issuperset(_examples_in(folder)):
+                shutil.rmtree(folder, ignore_errors=True)  # the next one takes what is left
+
+
+def _examples_in(folder: Path) -> Iterator[bytes]:
+    """The ids of examples in a folder's files, also in those that were never finished."""
+    for path in folder.glob("*.jsonl*"):
+        with suppress(OSError), open(path, "rb") as lines:
+            yield from (match[1] for line in lines if (match := _EXAMPLE.match(line)))
 
 
 def clear(store: Store, home: Home, but: Collection[str] = ()) -> None:

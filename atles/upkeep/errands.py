@@ -5,9 +5,10 @@ import threading
 from atles.layout import Home, write_atomic
 from atles.pipeline import release
 from atles.pipeline.finetune import ModelFineTuner
-from atles.pipeline.forget import forget_files
+from atles.pipeline.forget_files import drop_training_files, forget_files, with_training_files
 from atles.pipeline.shelf import Shelf
 from atles.store import Store
+from atles.store.sqlite import SQLite
 from atles.upkeep.house import Chore, House
 
 _TIDY_SECONDS = 300.0
@@ -27,14 +28,31 @@ def errands(store: Store, shelf: Shelf, tuner: ModelFineTuner, stop: threading.E
 def forget_here(store: Store, home: Home, tuner: ModelFineTuner) -> None:
     """Take out of this home's files what was forgotten since the last time, whichever machine was told to. Raises
     OSError."""
-    done = int(home.forgotten.read_text("utf-8")) if home.forgotten.exists() else 0
-    news = store.sessions.forgotten_after(done)
+    news = store.sessions.forgotten_after(_done(home))
     if not news:
         return
     names = {session_id for _, session_id in news}
-    had = forget_files(home, store, names)
-    for name in sorted(had):  # the data step may have written it again already, and on another machine
-        stored, examples = store.sessions.get(name), store.examples.of_session(name)
-        if examples:
-            tuner.prepare_training_data(stored.session, list(examples), stored.received_at, grown=False)
+    forget_files(home, store, names)
+    for name in sorted(with_training_files(home, names)):
+        _train_without(store, home, tuner, name)
     write_atomic(home.forgotten, str(news[-1][0]))
+
+
+def _done(home: Home) -> int:
+    """Up to which number it was done before."""
+    try:
+        return int(home.forgotten.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):  # it is not there, or cut off: done again it does no harm
+        return 0
+
+
+def _train_without(store: Store, home: Home, tuner: ModelFineTuner, name: str) -> None:
+    """Bring a session's training files up to its examples, under the lock under which the data step makes both: it may
+    have done so already, on this machine or another, or is still to come."""
+    with store.transaction():
+        store.sessions.lock(store.sessions.get(name).user)
+        stored, examples = store.sessions.get(name), store.examples.of_session(name)
+        if examples or isinstance(store.database, SQLite):
+            tuner.prepare_training_data(stored.session, list(examples), stored.received_at, grown=True)
+        else:  # of several machines each has the files that it made; another one makes them, if there is something
+            drop_training_files(home, [name])

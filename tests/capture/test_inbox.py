@@ -91,6 +91,28 @@ def test_the_same_again_is_moved_beside_the_first_and_not_queued(inbox: Inbox, h
     assert names(home.processed) == ["completed_session_001.2.json", "completed_session_001.json"]
 
 
+@pytest.mark.parametrize("keep_raw", [False, True])
+def test_what_is_learned_lies_under_its_sessions_name(inbox: Inbox, home: Home, keep_raw: bool) -> None:
+    """Whatever its file was called: forgetting looks for it there."""
+    inbox._keep_raw = keep_raw
+    inbox.take(drop(home, chat(1), "weird"))
+    inbox.take(drop(home, {**chat(1), "messages": [*chat(1)["messages"], *chat(2)["messages"]]}, "odd"))
+    assert names(home.processed) == ["completed_session_001.2.json", "completed_session_001.json"]
+    assert json.loads((home.processed / "completed_session_001.json").read_text()) == chat(1), "as it came"
+    inbox.take(drop(home, {**chat(1), "messages": chat(2)["messages"]}, "weird"))
+    assert names(home.quarantine) == ["completed_weird.json", "completed_weird.json.reason.txt"]
+
+
+@pytest.mark.parametrize("given", [{}, {"session_id": None}, {"session_id": ""}])
+def test_a_file_that_did_not_say_whose_it_is_says_so_then(inbox: Inbox, home: Home, given: dict[str, Any]) -> None:
+    nameless = {key: value for key, value in chat(1).items() if key != "session_id"} | given
+    for _ in range(2):
+        inbox.take(drop(home, nameless, "a b"))
+    found = [json.loads((home.processed / name).read_text()) for name in names(home.processed)]
+    assert [it["session_id"] for it in found] == ["a b"], "the second was the same, so one is enough"
+    assert home.completed("a b").name == names(home.processed)[0] and found[0]["messages"] == chat(1)["messages"]
+
+
 def test_a_crash_between_commit_and_move_teaches_nothing_twice(
     make: Callable[[], Inbox], home: Home, store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,11 +343,18 @@ def test_on_a_full_disk_the_file_stays_and_is_learned_later(inbox: Inbox, home: 
     assert inbox.take(path) is Arrival.NEW
 
 
-def test_a_file_that_cannot_be_read_stays(inbox: Inbox, home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    path = home.sessions / "completed_folder.json"
-    path.mkdir()
-    assert inbox.take(path) is None
-    assert path.exists() and "cannot read completed_folder.json" in caplog.text
+def test_a_file_that_cannot_be_read_stays(
+    inbox: Inbox, home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = drop(home, chat(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refused)
+        assert inbox.take(path) is None
+    assert path.exists() and f"cannot read {path.name}" in caplog.text
+    assert inbox.take(path) is Arrival.NEW
 
 
 def test_fifty_megabytes_are_taken(inbox: Inbox, home: Home, store: Store) -> None:
@@ -337,10 +366,11 @@ def test_fifty_megabytes_are_taken(inbox: Inbox, home: Home, store: Store) -> No
     assert names(home.sessions) == []
 
 
+@pytest.mark.parametrize("called", ["s", "weird"])
 def test_a_kill_between_the_scrubbed_file_and_the_end_of_the_raw_one_leaves_one_file(
-    inbox: Inbox, make: Callable[[], Inbox], home: Home, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, make: Callable[[], Inbox], home: Home, monkeypatch: pytest.MonkeyPatch, called: str
 ) -> None:
-    path = drop(home, document("s", "u: My key is sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD", "a: Hm."))
+    path = drop(home, document("s", "u: My key is sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD", "a: Hm."), called)
 
     class Killed(BaseException):
         """Nothing catches it."""
@@ -351,10 +381,10 @@ def test_a_kill_between_the_scrubbed_file_and_the_end_of_the_raw_one_leaves_one_
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Path, "unlink", killed)
         inbox.take(path)
-    assert names(home.processed) == [path.name] and path.exists()
+    assert names(home.processed) == ["completed_s.json"] and path.exists()
     assert make().take(path) is Arrival.SAME
-    assert names(home.processed) == [path.name] and not path.exists()
-    assert "sk-proj" not in (home.processed / path.name).read_text()
+    assert names(home.processed) == ["completed_s.json"] and not path.exists()
+    assert "sk-proj" not in (home.processed / "completed_s.json").read_text()
 
 
 def test_a_link_is_taken_and_what_it_leads_to_is_left_as_it_is(inbox: Inbox, home: Home, tmp_path: Path) -> None:
@@ -366,6 +396,20 @@ def test_a_link_is_taken_and_what_it_leads_to_is_left_as_it_is(inbox: Inbox, hom
         link = home.sessions / f"completed_{file.name}"
         link.symlink_to(file)
         inbox.take(link)
-    assert names(home.processed) == ["completed_good.json"] and "completed_bad.json" in names(home.quarantine)
+    assert names(home.processed) == ["completed_session_001.json"] and "completed_bad.json" in names(home.quarantine)
     assert good.stat().st_mode & 0o777 == bad.stat().st_mode & 0o777 == 0o644
     assert json.loads(good.read_text()) == chat(1) and bad.read_text() == "not a session"
+
+
+def test_what_is_no_file_is_set_aside_and_nobody_waits_for_it(inbox: Inbox, home: Home) -> None:
+    folder, pipe = home.sessions / "completed_folder.json", home.sessions / "completed_pipe.json"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("thesis")
+    os.mkfifo(pipe)
+    for path in (folder, pipe):
+        inbox.take(path)
+    assert not inbox.waiting()
+    aside = home.quarantine / folder.name
+    assert (aside / "mine.txt").read_text() == "thesis" and (home.quarantine / pipe.name).exists()
+    assert (home.quarantine / f"{folder.name}.reason.txt").read_text() == "it is no file\n"
+    assert inbox.restore(folder.name) == folder and folder.is_dir()

@@ -31,7 +31,7 @@ class Ledger:
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)  # handed over whole: id -> document
     begun: dict[str, list[Said]] = field(default_factory=dict)  # whose host was killed: id -> what it had said by then
     turns: list[Said] = field(default_factory=list)  # that a client of the gateway saw the end of
-    files: list[str] = field(default_factory=list)  # names under which sessions were handed over
+    files: list[str] = field(default_factory=list)  # in processed/, one for each time that a session was handed over
 
     @property
     def handed_over(self) -> int:
@@ -130,8 +130,8 @@ class Files(Source):
             self.number += 1
             session = conversation(self.number)
         # The name is taken while a daemon has not moved the file that came before; then it gets another one.
-        path = hand_over(self._home, session["session_id"], json.dumps(session))
-        self.ledger.files.append(path.name)
+        hand_over(self._home, session["session_id"], json.dumps(session))
+        self.ledger.files.append(self._home.completed(session["session_id"]).name)
         self.ledger.sessions[session["session_id"]] = session
 
 
@@ -176,7 +176,7 @@ class Hosts(Source):
             self.ledger.sessions[name] = {
                 "session_id": name, "messages": [{"role": role, "content": words} for role, words in said]
             }  # fmt: skip
-            self.ledger.files.append(event["file"])
+            self.ledger.files.append(self._home.completed(name).name)
         else:
             self.ledger.begun[name] = []
 

@@ -1,6 +1,7 @@
 """`atles forget`: gone from every file and table, and no model serves that has seen it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,27 @@ def test_what_is_unknown_is_said_and_nothing_is_forgotten(trained: Home, call: C
     assert "say what to forget" in call("forget", code=2).stderr
     assert "say --yes" in call("forget", "--session", "s06", code=1).stderr
     assert len(holding(trained, b"Odette")) == before
+
+
+def test_it_says_what_still_holds_it(trained: Home, call: Call, told: Told) -> None:
+    old, aside = trained.root / "atles.db.migrated", trained.quarantine / "completed_s06.json"
+    shutil.copy(trained.database, old)
+    for number in (6, 7):
+        changed = document(f"s{number:02}", TOLD[0][0] if number == 6 else f"{TOLD[1][0]} And 7?", "a: Odette, again.")
+        drop(trained, changed)
+    call(*FEW, "drain")
+    assert aside.exists()
+    killed = trained.work / "backup-killed"
+    killed.mkdir()
+    shutil.copy(trained.database, killed / "atles.db")
+    (killed / ".lock").touch()
+    message = told("sessions", "show", "s07")["messages"][0]
+    done = told("forget", "--message", message["id"], "--yes")
+    assert done["copies"] == [str(old)] and done["set_aside"] == [str(trained.quarantine / "completed_s07.json")]
+    assert not killed.exists()
+    said = call("forget", "--session", "s06", "--session", "s07", "--yes").stdout.replace("\n", " ")
+    assert "older copies still hold it" in said and "quarantine" not in said
+    assert holding(trained, b"Odette") == [old], "that one is theirs to delete"
+    old.unlink()
+    done = told("forget", "--session", "s06", "--yes")
+    assert done["copies"] == done["set_aside"] == []

@@ -1,9 +1,12 @@
 """The pointer that says which adapter serves, and what moves it."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from atles.errors import AtlesError, PointerMoved, UnknownAdapter
 from atles.layout import Home
@@ -225,3 +228,34 @@ def test_what_a_training_left_that_was_given_up_goes_with_the_next_one(home: Hom
     assert {it.name for it in home.adapters.iterdir()} == {"0001-aaaaaaaa", "0003-cccccccc", *others}
     assert {it.name for it in home.datasets.iterdir()} == {data, f".{'2' * 24}.part"}
     assert {it.name for it in home.work.iterdir()} == {"train-0003-cccccccc", "gate-0001-aaaaaaaa-base", "serve"}
+
+
+def left_of_a_training(home: Home, name: str, data: str, ids: Sequence[str]) -> None:
+    """As a kill leaves it, once before and once after its dataset was whole."""
+    lines = "".join(json.dumps({"id": it, "messages": []}) + "\n" for it in ids)
+    (home.work / f"train-{name}").mkdir()
+    (home.work / f"train-{name}" / "examples-0.jsonl").write_text(lines)
+    home.dataset(data).mkdir()
+    (home.dataset(data) / ".train.jsonl.1.tmp").write_text(lines[:-20])
+
+
+def test_what_an_interrupted_training_was_to_learn_goes_once_some_of_it_is_forgotten(home: Home, store: Store) -> None:
+    ids = []
+    for name in ("s1", "s2"):
+        store.sessions.add(Session.of(document(name, "u: hello", "a: hi")), 5)
+        example = Example(name, "m", "pair", "q", name, ({"role": "user", "content": name},))
+        store.examples.put([example])
+        ids.append(example.id)
+    left_of_a_training(home, "0001-aaaaaaaa", "a" * 24, ids)
+    left_of_a_training(home, "0001-bbbbbbbb", "b" * 24, ids[1:])
+    left_of_a_training(home, "of-somebody-else", "c" * 20, ["0" * 24])
+    all_of_it = {it.name for it in (*home.work.iterdir(), *home.datasets.iterdir())}
+    sweep(store, home)
+    assert {it.name for it in (*home.work.iterdir(), *home.datasets.iterdir())} - {"training.lock"} == all_of_it
+    store.examples.blank("s1")
+    with FileLock(home.work / "training.lock"):  # one runs: perhaps this one
+        sweep(store, home)
+    assert {it.name for it in (*home.work.iterdir(), *home.datasets.iterdir())} - {"training.lock"} == all_of_it
+    sweep(store, home)
+    gone = {"train-0001-aaaaaaaa", "a" * 24}
+    assert {it.name for it in (*home.work.iterdir(), *home.datasets.iterdir())} - {"training.lock"} == all_of_it - gone

@@ -2,6 +2,9 @@
 
 import threading
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from atles.errors import ArtifactError
 from atles.layout import Home
@@ -67,3 +70,42 @@ def test_what_another_machine_forgot_leaves_this_ones_files(store: Store, home: 
     before = {file: file.stat().st_mtime_ns for file in home.root.rglob("*.json*")}
     forget_here(store, home, tuner)
     assert before == {file: file.stat().st_mtime_ns for file in home.root.rglob("*.json*")}, "once is enough"
+
+
+@pytest.mark.parametrize("marked", [None, "", "x"])
+def test_a_session_with_nothing_left_to_learn_keeps_the_files_that_the_data_step_made(
+    sqlite: Store, home: Home, marked: str | None
+) -> None:
+    """The machine that did the forgetting looks again, too, and the data step has been there in between."""
+    tuner = ModelFineTuner(home=home)
+    came = session("a", "u: I owe Quillfeather money", "a: Noted.")
+    sqlite.sessions.add(came, 5)
+    forget.forget_session(sqlite, "a")
+    if marked is not None:
+        home.forgotten.write_text(marked)
+    path = tuner.prepare_training_data(came, [], sqlite.sessions.get("a").received_at)
+    forget_here(sqlite, home, tuner)
+    assert tuner.training_files("a") == [path, home.chat_data / path.name]
+    assert [it.read_text() for it in tuner.training_files("a")] == ["", ""]
+
+
+def test_at_no_moment_are_the_training_files_away(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends a daemon between two steps leaves nothing undone."""
+    tuner = ModelFineTuner(home=home)
+    came = session("a", "u: I owe Quillfeather money", "a: Noted.", "u: I sing bass", "a: Good.")
+    store.sessions.add(came, 5)
+    path = tuner.prepare_training_data(came, build_examples(came), store.sessions.get("a").received_at)
+    forget.forget_messages(store, [store.sessions.message_rows(store.sessions.number("a"))[0]["rowid"]])
+    store.examples.replace("a", build_examples(session("a", "u: I sing bass", "a: Good.")))
+    prepare = tuner.prepare_training_data
+
+    def ended(*given: Any, **more: Any) -> None:
+        assert path.exists(), "until the new one takes its place"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuner, "prepare_training_data", ended)
+    with pytest.raises(KeyboardInterrupt):
+        forget_here(store, home, tuner)
+    monkeypatch.setattr(tuner, "prepare_training_data", prepare)
+    forget_here(store, home, tuner)
+    assert "sing bass" in path.read_text() and "Quillfeather" not in path.read_text()
