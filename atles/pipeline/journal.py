@@ -6,8 +6,10 @@ The store is the truth; the files are its projection, so a crash between the two
 import json
 import os
 import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -93,7 +95,7 @@ def publish(store: Store, home: Home, uptime_seconds: float) -> None:
     make_folder(home.logs)
     lines = []
     with _publishing(home.logs):
-        for seq, at, logged in store.logs.after(_last_published(home.master_log)):
+        for seq, at, logged in _unpublished(store, home.master_log):
             name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
             write_atomic(home.logs / name, json.dumps(logged, indent=2), sync_name=False)
             lines.append(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
@@ -124,7 +126,7 @@ def old_length(master_log: Path, before: float) -> int:
     try:
         with open(master_log, "rb") as file:
             for line in file:
-                if _seq(line) is not None:
+                if _read(line):
                     old = length  # all before this one
                     if _at(line) >= before:
                         break
@@ -151,8 +153,50 @@ def _at(line: bytes) -> float:
         return 0.0
 
 
-def _last_published(master_log: Path) -> int:
-    """The number of the master log's last whole entry; a part of a line, left by a crash, is cut off."""
+def _unpublished(store: Store, master_log: Path) -> Sequence[tuple[int, str, dict[str, Any]]]:
+    """The store's entries that the master log does not have.
+
+    They are written in the order of their numbers, so they come after the last line that the store has, too. That is
+    the log's last one, or nearly: unless it is of another database, from before this one was lost.
+    """
+    last = first = _last_published(master_log)
+    if last is None:
+        return store.logs.after(0)
+    if _has(store, last):
+        return store.logs.after(last["seq"])
+    highest = store.logs.last()  # of a new database it is low: few lines are to be looked up there
+    for line in _backwards(master_log):
+        if it := _read(line):
+            if it["seq"] <= highest and _has(store, it):
+                return store.logs.after(it["seq"])
+            first = it
+    # None of them is there. What is older than they, and has a lower number, was cut off: as when each that was left
+    # has been logged again.
+    began = _at(json.dumps(first).encode())
+    found = store.logs.after(0)
+    return [it for it in found if it[0] > last["seq"] or datetime.fromisoformat(it[1]).timestamp() >= began]
+
+
+def _has(store: Store, line: dict[str, Any]) -> bool:
+    """Whether a line is an entry of this store, and not of another with that number."""
+    return store.logs.named(line["seq"]) == (line.get("session_id"), line.get("revision"), line.get("logged_at"))
+
+
+def _backwards(path: Path) -> Iterator[bytes]:
+    """The lines of a file, the last first."""
+    with open(path, "rb") as file:
+        start, rest = file.seek(0, 2), b""
+        while start:
+            size = min(start, max(_TAIL_BYTES, len(rest)))  # more of it where a line is long
+            start -= size
+            file.seek(start)
+            rest, *lines = (file.read(size) + rest).split(b"\n")
+            yield from reversed(lines)
+        yield rest
+
+
+def _last_published(master_log: Path) -> dict[str, Any] | None:
+    """The master log's last whole entry, if there is one; a part of a line, left by a crash, is cut off."""
     try:
         with open(master_log, "r+b") as file:
             size, window = file.seek(0, 2), _TAIL_BYTES
@@ -163,20 +207,21 @@ def _last_published(master_log: Path) -> int:
                 end = tail.rfind(b"\n") + 1
                 whole = tail[:end].splitlines()[0 if start == 0 else 1 :]  # the first may be the end of a longer line
                 for line in reversed(whole):
-                    if (seq := _seq(line)) is not None:
+                    if it := _read(line):
                         file.truncate(start + end)
-                        return seq
+                        return it
                 if start == 0:
                     file.truncate(end)
-                    return 0
+                    return None
                 window *= 8
     except FileNotFoundError:
-        return 0
+        return None
 
 
-def _seq(line: bytes) -> int | None:
-    """The number in a line of the master log; None for a line that somebody else wrote there."""
+def _read(line: bytes) -> dict[str, Any] | None:
+    """What a line of the master log says; None for a line that somebody else wrote there."""
     try:
-        return json.loads(line)["seq"]
+        it = json.loads(line)
+        return it if isinstance(it["seq"], int) else None
     except (ValueError, TypeError, KeyError):
         return None

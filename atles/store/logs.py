@@ -67,6 +67,16 @@ class Logs:
         """Entries with a number above `seq`: number, time and entry."""
         return [(row["seq"], row["at"], json.loads(row["entry"])) for row in self._db.rows("logs.after", seq=seq)]
 
+    def named(self, seq: int) -> tuple[str, int, str] | None:
+        """Session, revision and time of the entry with that number, if there is one."""
+        row = self._db.row("logs.named", seq=seq)
+        return (row["session_id"], row["revision"], row["at"]) if row else None
+
+    def last(self) -> int:
+        """The highest number that an entry has; 0 if there is none."""
+        row = self._db.row("logs.last")
+        return row["seq"] if row else 0
+
     def of_session(self, session_id: str) -> Sequence[dict[str, Any]]:
         return [json.loads(row["entry"]) for row in self._db.rows("logs.of_session", session_id=session_id)]
 

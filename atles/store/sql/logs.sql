@@ -16,6 +16,12 @@ delete from session_logs where session_id = :session_id and revision = :revision
 -- name: after
 select seq, at, entry from session_logs where seq > :seq order by seq
 
+-- name: named
+select session_id, revision, at from session_logs where seq = :seq
+
+-- name: last
+select max(seq) as seq from session_logs having count(*) > 0
+
 -- name: of_session
 select entry from session_logs where session_id = :session_id order by revision
 
