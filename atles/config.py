@@ -7,7 +7,6 @@ A password in an address is never shown, and not taken from the command line, wh
 import difflib
 import math
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -16,17 +15,11 @@ from typing import Any
 
 from atles.errors import ConfigError
 from atles.layout import Home
+from atles.passwords import brief, masked
 from atles.settings import RULES, SECTIONS, ModelServer, Settings, keys
 
-# What an address may hold of passwords: all before the host in HTTP, elsewhere what follows the user or is called so.
-_PASSWORD = re.compile(r"(https?://)[^\s/]+(?=@)|(://[^\s:@/]*:)\S+(?=@)|([?&]\w*password=)[^&\s]+", re.IGNORECASE)
-
-
-def masked(value: Any) -> Any:
-    """A setting's value as it may be shown: `***` stands for a password in an address."""
-    if not isinstance(value, str):
-        return value
-    return _PASSWORD.sub(lambda found: f"{found[1] or found[2] or found[3]}***", value)
+# Settings that hold an address: one that cannot be read is not shown either.
+_ADDRESSES = frozenset(("store.url", "store.artifacts", "memory.llm_url", "gateway.upstream", "models.url"))
 
 
 def load_settings(
@@ -146,20 +139,28 @@ def _checked(key: str, value: Any, kind: type, where: str) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ConfigError(f"{key} {where} must be {_a(kind)}, not {masked(repr(value))}")
+        raise ConfigError(f"{key} {where} must be {_a(kind)}, not {_shown(value)}")
     if kind is float and not math.isfinite(value):
         raise ConfigError(f"{key} {where} must be a finite number, not {value!r}")
     for ruled, holds, message in RULES:
         if ruled == key and not holds(value):
-            raise ConfigError(f"{key} {where} {message}, not {masked(repr(value))}")
+            shown = repr(brief(value)) if key in _ADDRESSES else _shown(value)
+            raise ConfigError(f"{key} {where} {message}, not {shown}")
     return value
 
 
 def _known(key: str, where: str) -> Any:
     known = keys()
     if key not in known:
-        raise ConfigError(f"unknown setting {key!r} {where}{_nearest(key, known)}")
+        raise ConfigError(f"unknown setting {masked(key)!r} {where}{_nearest(key, known)}")
     return known[key]
+
+
+def _shown(value: Any) -> str:
+    """A value in a message; of several only that they are."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a section"
+    return repr(masked(value))
 
 
 def _a(kind: type) -> str:

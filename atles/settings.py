@@ -215,7 +215,16 @@ SECTIONS = tuple(section.name for section in fields(Settings) if section.name !=
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?\Z")
 _LABELS = re.compile(r"[a-z0-9,-]*\Z")
-_SERVER = re.compile(r"postgres(?:ql)?://\S+\Z")
+# Only what everybody reads alike: an @ or / in a password, or a % that stands for itself, could put a part of it in the
+# host's place, and so into messages.
+_PART, _HOST = r"(?:[^\s@/?%]|%[0-9A-Fa-f]{2})*", r"(?:\[[^\s@/?\]]*\]|(?:[^\s@/?%:,\[\]]|%[0-9A-Fa-f]{2})*)(?::\d*)?"
+_SERVER = re.compile(
+    rf"postgres(?:ql)?://(?:{_PART}@)?{_HOST}(?:,{_HOST})*(?:/{_PART})?(?:\?(?:[^\s@%]|%[0-9A-Fa-f]{{2}})*)?\Z"
+)
+SERVER_FORM = (
+    "must be like postgresql://user@host/database, or empty (a password in it has %40 for @, %2F for /, %25 for %, %20 "
+    "for a space; or stands in PGPASSWORD or ~/.pgpass)"
+)
 # No password in it: it is shown in messages. No wildcards: fsspec would expand them.
 _SHARED = re.compile(r"(?:/|[A-Za-z]:[\\/])[^*?\[\]]*\Z|[a-z][a-z0-9+.-]*://(?![^\s/@]*:[^\s/@]*@)[^\s*?#\[\]]*\Z")
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
@@ -229,7 +238,7 @@ RULES = (
     ("queue.max_attempts", lambda v: v >= 1, "must be at least 1"),
     ("queue.backoff_seconds", lambda v: v >= 0, "must not be negative"),
     ("queue.lease_seconds", lambda v: v > 0, "must be above 0"),
-    ("store.url", lambda v: not v or _SERVER.match(v), "must be like postgresql://user@host/database, or empty"),
+    ("store.url", lambda v: not v or is_server(v), SERVER_FORM),
     ("store.schema", re.compile(r"[a-z_][a-z0-9_]{0,62}\Z").match, "must be small letters, digits and _"),
     ("store.artifacts", lambda v: not v or _SHARED.match(v), "must be /a/folder or s3://bucket/folder; no password"),
     ("model.precision", lambda v: v in ("auto", "fp32", "bf16"), "must be auto, fp32 or bf16"),
@@ -301,6 +310,11 @@ RULES = (
     ("models.url", _ADDRESS.match, "must be like http://127.0.0.1:11434/v1"),
     ("models.kind", lambda v: v in ("openai", "ollama", "vllm"), "must be openai, ollama or vllm"),
 )
+
+
+def is_server(address: str) -> bool:
+    """Whether an address of a PostgreSQL server is well formed."""
+    return _SERVER.match(address) is not None
 
 
 def listed(value: str) -> list[str]:

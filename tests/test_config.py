@@ -175,6 +175,42 @@ def test_no_message_shows_a_password(tmp_path: Path, key: str, value: str) -> No
         assert "hunter2" not in message and "***" in message, message
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("store.url", "postgresql://atles:p@ss5hunter@h.invalid/x"),
+        ("store.url", "postgresql://atles:hun/ter4hunter@h.invalid/x"),
+        ("store.url", "postgresql://atles:100%hunter@h.invalid/x"),
+        ("store.url", "postgresql://atles:hunter 2@h.invalid/x"),
+        ("store.url", "postgresql://atles:hunter"),
+        ("store.url", "host=h.invalid user=atles password=hunter dbname=x"),
+        ("store.url", "host=h.invalid password=a hunter"),
+        ("store.artifacts", "s3://me:a hunter@bucket/x"),
+        ("gateway.upstream", "http://u:p@h/v1?api_key=hunter"),
+        ("memory.llm_url", "http://h/v1?token=hunter"),
+    ],
+)
+def test_nor_of_an_address_that_is_malformed(tmp_path: Path, key: str, value: str) -> None:
+    section, option = key.split(".")
+    variable = f"ATLES_{key.replace('.', '_').upper()}"
+    for message in (error(tmp_path, f'[{section}]\n{option} = "{value}"\n'), error(tmp_path, "", {variable: value})):
+        assert "must be" in message and "hunter" not in message
+        assert key != "store.url" or "%40 for @" in message
+    assert "hunter" not in error(tmp_path, f'[{section}]\n{option} = [["{value}"], ["x"]]\n')
+    assert "hunter" not in error(tmp_path, "", {}, f"{key}:postgresql://me:hunter@h/x?a=b")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://", "postgres:///x", "postgresql://atles@/x?host=/tmp/a_b", "postgresql://%2Frun%2Fpg/x",
+        "postgresql://me:p%40s%25:s@[::1]:5432/x?sslmode=verify-full", "postgresql://me@a:1,b:2/x?user=a%40b",
+    ],
+)  # fmt: skip
+def test_well_formed_addresses_of_a_server(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, None, {"ATLES_STORE_URL": url}).store.url == url
+
+
 def test_a_model_server_keeps_its_password_to_itself(tmp_path: Path) -> None:
     message = error(tmp_path, '[models.big]\nurl = "http://me:hunter2@host/v1"\n')
     assert "models.url" in message and "hunter2" not in message

@@ -14,7 +14,8 @@ from atles.cli.command import Command, Scope
 from atles.cli.show import answer, count
 from atles.config import load_settings, masked
 from atles.errors import AtlesError, ConfigError
-from atles.settings import Settings, StoreSettings
+from atles.passwords import brief
+from atles.settings import SERVER_FORM, Settings, StoreSettings, is_server
 from atles.upkeep.migrate import migrate as move
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def _ways(scope: Scope, to: str | None, schema: str | None) -> tuple[Settings, S
         return settings, replace(settings.store, url="")
     if in_environment and in_environment != target:
         raise AtlesError(f"{_URL} in the environment names another store than --to, and would win; unset it first")
+    if to and not is_server(to):
+        raise ConfigError(f"--to {SERVER_FORM.replace('or empty', f'or {_SQLITE}')}; not {brief(to)!r}")
     chosen = load_settings(
         scope.home, file=scope.config, environment={_URL: target}, overrides=[f"store.schema={schema}"] * bool(schema)
     ).store

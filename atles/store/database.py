@@ -13,7 +13,26 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
 
+from atles.errors import StoreError
+
 SCHEMA_VERSION = 6
+
+
+class Unusable(StoreError):
+    """Nothing is wrong with the database, and it is not to be used as things are: `what` says why, `way_out` what to
+    do. The message says both."""
+
+    def __init__(self, what: str, way_out: str) -> None:
+        super().__init__(f"{what}; {way_out}")
+        self.what, self.way_out = what, way_out
+
+
+def newer(name: str, version: int) -> Unusable:
+    """What is raised for tables that a newer ATLES has brought to its own version."""
+    return Unusable(
+        f"{name} was written by a newer ATLES (schema {version}, this one knows {SCHEMA_VERSION})",
+        "upgrade ATLES here to that version or a newer one, or choose another --home or store.schema",
+    )
 
 
 class Row(Protocol):

@@ -5,14 +5,15 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib.metadata import version as installed
 from importlib.resources import files
 from typing import Any, cast
 
 from atles.errors import Duplicate, StoreError
-from atles.store.database import SCHEMA_VERSION, Database, named_queries, text_of
+from atles.settings import SERVER_FORM, is_server
+from atles.store.database import SCHEMA_VERSION, Database, Unusable, named_queries, newer, text_of
 
 try:
     import psycopg
@@ -47,8 +48,8 @@ class Row(tuple[Any, ...]):
 class PostgreSQL(Database):
     """A schema of a PostgreSQL database (14 or newer), made if it is not there.
 
-    A connection that is lost is opened anew at the next call. Raises StoreError where the server cannot be reached or
-    a newer version wrote the tables.
+    A connection that is lost is opened anew at the next call. Raises StoreError where the address is malformed, the
+    server cannot be reached or a newer version wrote the tables.
     """
 
     def __init__(self, url: str, schema: str = "atles") -> None:
@@ -193,10 +194,7 @@ class PostgreSQL(Database):
                 return
             version, queue_version = connection.execute("select * from store_version").fetchall()[0][:2]
             if version > SCHEMA_VERSION:
-                raise StoreError(
-                    f"{self.name} was written by a newer ATLES (schema {version}, this one knows {SCHEMA_VERSION}); "
-                    "upgrade ATLES here, or name another store.url or store.schema"
-                )
+                raise newer(self.name, version)
             for number in range(version, SCHEMA_VERSION):
                 _run_script(connection, text_of(f"postgresql/migrate_{number}.sql"))
             if _parts(queue_version) < _parts(installed("procrastinate")):
@@ -215,11 +213,19 @@ class PostgreSQL(Database):
 
 
 def without_password(url: str) -> str:
-    """An address as it may be shown."""
-    parts = conninfo_to_dict(url)
-    parts.pop("password", None)
+    """An address as it may be shown. Raises StoreError, which shows nothing of it, where it is malformed: libpq would
+    take a part of a password for the host, and say so."""
+    parts = parts_of(url)
     host, port = parts.get("host") or "localhost", parts.get("port")
     return f"postgresql://{host}{f':{port}' if port else ''}/{parts.get('dbname') or ''}"
+
+
+def parts_of(url: str) -> dict[str, Any]:
+    """What an address says, by the names that libpq has for it. Raises StoreError where it is malformed."""
+    if is_server(url):
+        with suppress(psycopg.Error):
+            return dict(conninfo_to_dict(url))
+    raise Unusable("the address of the PostgreSQL server cannot be read", f"store.url {SERVER_FORM}")
 
 
 def _rows(cursor: Any) -> Any:

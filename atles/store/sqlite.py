@@ -10,7 +10,7 @@ from typing import Any
 
 from atles.errors import Duplicate, StoreError
 from atles.layout import make_folder
-from atles.store.database import SCHEMA_VERSION, Database, named_queries, text_of
+from atles.store.database import SCHEMA_VERSION, Database, Unusable, named_queries, newer, text_of
 
 _BUSY_SECONDS = 30.0
 
@@ -18,7 +18,8 @@ _BUSY_SECONDS = 30.0
 class SQLite(Database):
     """One SQLite database in WAL mode: one writer at a time, any number of readers.
 
-    Raises StoreError where the file cannot be opened or was written by a newer version.
+    Raises StoreError where the file cannot be opened or was written by a newer version, and for whatever is written
+    after it got another name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,6 +34,7 @@ class SQLite(Database):
             # that SQLite holds on it for other connections of this process.
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            self._file = self._file_there()
             self._migrate()
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot open the database {path}: {error}") from error
@@ -48,10 +50,7 @@ class SQLite(Database):
             with self.transaction():
                 version = connection.execute("pragma user_version").fetchone()[0]
                 if version > SCHEMA_VERSION:
-                    raise StoreError(
-                        f"{self.path} was written by a newer ATLES (schema {version}, this one knows {SCHEMA_VERSION});"
-                        " upgrade ATLES, or choose another --home"
-                    )
+                    raise newer(self.name, version)
                 if version == SCHEMA_VERSION:
                     return
                 if (
@@ -77,6 +76,7 @@ class SQLite(Database):
     def _connection(self) -> sqlite3.Connection:
         connection = getattr(self._local, "connection", None)
         if connection is None:
+            self._check_file()
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -105,6 +105,7 @@ class SQLite(Database):
             yield
             return
         try:
+            self._check_file()
             yield
             with _EXPLAINED:
                 connection.execute("commit")
@@ -113,6 +114,21 @@ class SQLite(Database):
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
+
+    def _file_there(self) -> tuple[int, int] | None:
+        """Which file has the database's name now, if any."""
+        with suppress(FileNotFoundError):
+            state = self.path.stat()
+            return state.st_dev, state.st_ino
+        return None
+
+    def _check_file(self) -> None:
+        """Nothing is written into a file that was set aside since it was opened: nobody would find it there."""
+        if self._file_there() != self._file:
+            raise Unusable(
+                f"the database {self.path} was moved away while it was open",
+                "`atles migrate` or `atles restore` may have done that; do it again, and it goes to where the store is",
+            )
 
     def lock(self, what: str) -> None:
         """Held already: there is one writer at a time."""
@@ -126,11 +142,11 @@ class SQLite(Database):
             return self._connection.execute(self._queries[query], values).fetchone()
 
     def run(self, query: str, /, **values: Any) -> int:
-        with _EXPLAINED:
+        with self.transaction(), _EXPLAINED:
             return self._connection.execute(self._queries[query], values).rowcount
 
     def run_many(self, query: str, values: Sequence[Mapping[str, Any]]) -> int:
-        with _EXPLAINED:
+        with self.transaction(), _EXPLAINED:
             return self._connection.executemany(self._queries[query], values).rowcount
 
     def any_of(self, words: Iterable[str], beginnings: Iterable[str] = ()) -> str:

@@ -16,6 +16,7 @@ from itertools import islice
 from atles.clock import timestamp
 from atles.errors import StoreError
 from atles.store import Store
+from atles.store.database import Unusable
 from atles.store.tables import TABLES, Rows, Table, tables_of
 from atles.store.words import index_rest
 
@@ -68,13 +69,13 @@ def check(store: Store) -> Store:
         store.close()
         name = store.database.name
         if found.state == "filling":
-            raise StoreError(
-                f"{name} is being filled by `atles migrate` from {found.home} since {found.at}; do that again there, "
-                "it goes on where it stopped"
+            raise Unusable(
+                f"{name} is being filled by `atles migrate` from {found.home} since {found.at}",
+                "do that again there, it goes on where it stopped",
             )
-        raise StoreError(
-            f"what was in {name} was moved to {found.home} on {found.at} and goes on there; name another store.url or "
-            "store.schema"
+        raise Unusable(
+            f"what was in {name} was moved to {found.home} on {found.at} and goes on there",
+            "name another store.url or store.schema, or none",
         )
     return store
 
@@ -105,9 +106,14 @@ class Moving:
             if found and found.id == self._id and found.state == "filling":
                 return True
             if found:
+                way_out = (
+                    "if that was given up, drop the schema there"
+                    if found.state == "filling"
+                    else "to use it again, `drop table SCHEMA.moving` there and set store.url"
+                )
                 raise StoreError(
                     f"{self._to.name} is marked by another migration ({found.state}, {found.home}, {found.at}); "
-                    "name another database, or another --schema"
+                    f"{way_out}; or name another database, or another --schema"
                 )
             if not self._to.empty():
                 raise StoreError(

@@ -2,14 +2,15 @@
 whole, and what was interrupted is finished by doing it again.
 
 To PostgreSQL: copy and compare; write the settings; set the old file aside. To SQLite: copy and compare, under another
-name; name it atles.db; close the old store to others; write the settings.
+name; name it atles.db; close the old store to others; write the settings. Whoever writes to the old store meanwhile, of
+whatever process or machine, waits until nothing can go on in it, and then hears so.
 """
 
 import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from atles.pipeline.lanes import open_queue
 from atles.records import canonical_json
 from atles.settings import Settings, StoreSettings, listed
 from atles.store import Store
+from atles.store.leaving import close_to_others, held
 from atles.store.tables import TABLES, tables_of
-from atles.store.transfer import Different, Mark, Moving, Progress, drop_mark, mark, put_mark, silent
+from atles.store.transfer import Different, Mark, Moving, Progress, drop_mark, mark, silent
 from atles.upkeep.carry import Jobs, carry, jobs_of
 from atles.upkeep.settings_file import change
 
@@ -83,12 +85,13 @@ def migrate(
     A password in the url is used and not written. Raises HomeLocked while a daemon runs; AtlesError where the target
     holds something else, a row is not the same there, or others work on it; then the home stays where it is.
     """
+    home = Home(home.root.resolve())  # whatever folder it is gone on with from
     if not (settings.store.url or home.database.exists()):
         raise AtlesError(f"there is no ATLES home at {home.root}; choose another with --home")
     with _held(home):
         name, note = _name(home, target), _note_of(home)
         begun = json.loads(note.read_text("utf-8")) if note.exists() else None
-        if begun and begun["target"] != name:
+        if begun and begun["target"] != name and (target.url or _is_server(begun["target"])):
             raise AtlesError(
                 f"a migration to {begun['target']} was interrupted: do that again to finish it, or delete {note} to "
                 "give it up"
@@ -100,13 +103,14 @@ def migrate(
 
 
 def without_secret(url: str) -> str:
-    """The address without its password. Raises AtlesError where it cannot be told apart."""
-    from psycopg.conninfo import conninfo_to_dict
+    """The address without its passwords. Raises AtlesError where they cannot be told apart."""
+    from atles.store.postgresql import parts_of
 
-    bare = re.sub(r"([?&])password=[^&]*&?", r"\1", re.sub(r"(://[^:@/]*):[^@/]*@", r"\1@", url)).rstrip("?&")
-    said = conninfo_to_dict(url)
-    said.pop("password", None)
-    if conninfo_to_dict(bare) != said:
+    bare = re.sub(r"([?&])\w*(?:password|secret)=[^&]*&?", r"\1", re.sub(r"(://[^:@/]*):[^@/]*@", r"\1@", url)).rstrip(
+        "?&"
+    )
+    said = {name: value for name, value in parts_of(url).items() if not name.endswith(("password", "secret"))}
+    if parts_of(bare) != said:
         raise AtlesError("this address cannot be written without its password; give that in PGPASSWORD or ~/.pgpass")
     return bare
 
@@ -118,30 +122,32 @@ def _to_postgresql(way: _Way) -> Moved:
     home, target = way.home, way.target
     with closing(_opened(home, target)) as there:
         _nobody_works(there, way.settings)
-        with closing(Store(home.database)) as here:
+        with closing(Store(home.database)) as here, held(here):
             jobs, resumed = _copied(way, here, there)
-        change(way.file, "store", {"url": without_secret(target.url), "schema": target.schema}, "")
-        kept = _set_aside(home)
+            change(way.file, "store", {"url": without_secret(target.url), "schema": target.schema}, "")
+            kept = _set_aside(home)
         _end(way, there)
         return _moved(way, str(home.database), there, jobs, resumed, kept)
 
 
 def _to_sqlite(way: _Way) -> Moved:
     home, new = way.home, way.home.database.with_name(f"{way.home.database.name}.moving")
-    if home.database.exists():  # ours, and interrupted after it got its name; or another
-        with closing(Store(home.database)) as found:
-            ours = (it := mark(found)) is not None and it.id == way.id
-        if not ours:
+    if home.database.exists():
+        if not _is_ours(way, home.database):
             raise AtlesError(f"{home.database} is there already; move it away first")
-        new = home.database
+        new = home.database  # interrupted after it got its name
+    elif new.exists() and not _is_ours(way, new):
+        _discard(new)
     with closing(_opened(home, way.settings.store)) as there:
         _nobody_works(there, way.settings)
-        with closing(Store(new)) as here:
-            jobs, resumed = _copied(way, there, here)
-        if new != home.database:
-            new.rename(home.database)
-            sync_folder(home.root)
-        put_mark(there, Mark(way.id, way.place, timestamp(), "moved"))
+        with held(there):
+            _nobody_works(there, way.settings)  # nor has begun since
+            with closing(Store(new)) as here:
+                jobs, resumed = _copied(way, there, here)
+            if new != home.database:
+                new.rename(home.database)
+                sync_folder(home.root)
+            close_to_others(there, Mark(way.id, way.place, timestamp(), "moved"))
         at = timestamp()
         change(way.file, "store", {"url": None}, f"Moved to {home.database.name} on {at}, by `atles migrate`:")
         with closing(Store(home.database)) as here:
@@ -155,13 +161,33 @@ def _finish(way: _Way) -> Moved:
     if not way.begun:
         raise AtlesError(f"{way.home.root} has its store at {name} already")
     with closing(_opened(way.home, way.target)) as there:
-        kept = _set_aside(way.home) if way.target.url else ""
-        _end(way, there)
-        jobs = jobs_of(open_queue(there, replace(way.settings, store=way.target)))
-        return _moved(way, "", there, jobs, True, kept)
+        if not (way.target.url and way.home.database.exists()):
+            _end(way, there)
+            jobs = jobs_of(open_queue(there, replace(way.settings, store=way.target)))
+            return _moved(way, "", there, jobs, True, "")
+    return _to_postgresql(way)  # somebody may have written to the old file after that
 
 
 # --- what both have in common ---
+
+
+def _is_ours(way: _Way, file: Path) -> bool:
+    """Whether a SQLite file is this migration's copy."""
+    with closing(Store(file)) as store:
+        found = mark(store)
+    return found is not None and found.id == way.id
+
+
+def _discard(file: Path) -> None:
+    """Delete the copy of a migration that was given up: it was never used, and what it was made of is still there.
+    Raises AtlesError for anything else."""
+    with closing(Store(file)) as store:
+        found = mark(store)
+        never_used = found.state == "filling" if found else tables_of(store).empty()
+    if not never_used:
+        raise AtlesError(f"{file} is there, and no unfinished copy of `atles migrate`; move it away first")
+    for ending in ("-wal", "-shm", ""):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
 
 
 def _copied(way: _Way, source: Store, target: Store) -> tuple[Jobs, bool]:
@@ -220,15 +246,13 @@ def _held(home: Home) -> Iterator[None]:
 
 
 def _set_aside(home: Home) -> str:
-    """Give the SQLite file another name, so that nothing goes on in it; its name."""
-    if not home.database.exists():
-        return ""
+    """Give the SQLite file, which is `held`, another name, so that nothing goes on in it; its name."""
     stem, number = f"{home.database.name}.migrated", 1
     while (kept := home.database.with_name(stem if number == 1 else f"{stem}.{number}")).exists():
         number += 1
-    for ending in ("-wal", "-shm", ""):  # the first two are there if somebody looks into it just now
-        with suppress(FileNotFoundError):
-            home.database.with_name(home.database.name + ending).rename(kept.with_name(kept.name + ending))
+    home.database.rename(kept)
+    for ending in ("-wal", "-shm"):  # empty; the next file of that name is to have its own
+        home.database.with_name(home.database.name + ending).unlink(missing_ok=True)
     sync_folder(home.root)
     return str(kept)
 
@@ -262,6 +286,10 @@ def _name(home: Home, settings: StoreSettings) -> str:
     from atles.store.postgresql import without_password
 
     return f"{without_password(settings.url)} (schema {settings.schema})"
+
+
+def _is_server(name: str) -> bool:
+    return "://" in name
 
 
 def _note_of(home: Home) -> Path:

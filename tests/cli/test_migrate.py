@@ -3,9 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,10 +28,12 @@ from atles.store.postgresql import PostgreSQL
 from atles.store.tables import TABLES, tables_of
 from atles.store.transfer import check, digest, mark
 from atles.upkeep import migrate as moving
+from atles.upkeep.carry import carry
 from tests.fakes import FakePrograms
 from tests.fakes.process import ROOT, DaemonProcess, until
 from tests.lived import lived_in
 from tests.raw import execute
+from tests.samples import document, drop
 
 Call = Callable[..., Result]
 Told = Callable[..., Any]
@@ -166,9 +172,21 @@ def test_one_in_the_environment_is_used_and_not_written(
     assert contents(Store(home.database)) == lived
 
 
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [
+        ("postgresql://me:a%40b@h/x?sslpassword=b&user=c", "postgresql://me@h/x?user=c"),
+        ("postgresql://h/x?user=c&password=b", "postgresql://h/x?user=c"),
+    ],
+)
+def test_no_password_is_written(url: str, bare: str) -> None:
+    assert moving.without_secret(url) == bare
+
+
 def test_where_to_has_to_be_said(call: Call, lived: Any, home: Home) -> None:
     assert "--to postgresql://" in call("migrate", code=2).stderr
-    assert "must be like postgresql://" in call("migrate", "--to", "mysql://x/y", code=2).stderr
+    said = call("migrate", "--to", "mysql://x/y", code=2).stderr
+    assert "--to must be like postgresql://" in said and "'mysql://x'" in said and "ATLES_STORE_URL" not in said
     assert "small letters" in call("migrate", "--to", "postgresql://x/y", "--schema", "A;b", code=2).stderr
     assert f"has its store at {home.database} already" in call("migrate", "--to", "sqlite", code=1).stderr
 
@@ -231,6 +249,106 @@ def test_settings_that_cannot_be_changed_line_by_line_change_nothing(
     assert not home.database.exists(), "written by hand, it is finished"
 
 
+# --- others, who go on writing ---
+
+
+def in_the_log(home: Home, words: str) -> None:
+    until(lambda: home.log.exists() and words in home.log.read_text(), words)
+
+
+def test_a_machine_that_only_records_loses_nothing(
+    home: Home, fake: FakePrograms, told: Told, lived: Any, postgresql: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    told("migrate", "--to", postgresql)
+    other = Home(tmp_path / "other").create()
+    other.config.write_text(f'[store]\nurl = "{postgresql}"\n[daemon]\nsteps = ""\n')
+    with DaemonProcess(other, fake) as recorder:
+        drop(other, document("before"))
+        until(lambda: not any(other.sessions.glob("*.json")), "it is recorded")
+
+        def during(*_: Any) -> Any:
+            drop(other, document("during"))
+            time.sleep(1.0)  # it would be long enough
+            return carry(*_)
+
+        monkeypatch.setattr(moving, "carry", during)
+        told("migrate", "--to", "sqlite")
+        drop(other, document("after"))
+        in_the_log(other, f"was moved to {socket.gethostname()}:{home.root}")
+        in_the_log(other, "completed_after.json")
+        recorder.terminate()
+    assert sorted(it.name for it in other.sessions.glob("*.json")) == ["completed_after.json", "completed_during.json"]
+    here, there = Store(home.database), Store(PostgreSQL(postgresql))
+    for store in (here, there):
+        assert store.sessions.holds("before") and not store.sessions.holds("during") | store.sessions.holds("after")
+        store.close()
+    other.config.unlink()  # its settings are put right
+    with DaemonProcess(other, fake, "train.enabled=false"):
+        until(lambda: not any(other.sessions.glob("*.json")), "they are recorded")
+
+
+def test_the_old_schema_is_open_again_as_the_docs_say(
+    home: Home, call: Call, told: Told, lived: Any, postgresql: str
+) -> None:
+    told("migrate", "--to", postgresql)
+    told("migrate", "--to", "sqlite")
+    store = Store(PostgreSQL(postgresql))
+    execute(store, "drop table atles.moving")
+    home.config.write_text(f'[store]\nurl = "{postgresql}"\n')
+    home.database.rename(home.root / "elsewhere.db")
+    store.spending.spend(7)
+    assert store.spending.spent() == 19
+    store.close()
+    told("migrate", "--to", "sqlite")
+    here = Store(home.database)
+    assert here.spending.spent() == 19
+    here.close()
+    with pytest.raises(AtlesError, match="was moved to"):
+        Store(PostgreSQL(postgresql)).spending.spend(7)
+
+
+def test_a_command_that_writes_to_the_file_meanwhile_is_not_lost(
+    home: Home, told: Told, lived: Any, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as `memory edit`: it waits, and fails."""
+    said: list[str] = []
+    late = Store(home.database)
+
+    def write() -> None:
+        try:
+            late.spending.spend(7)
+        except AtlesError as error:
+            said.append(str(error))
+
+    def during(*values: Any) -> None:
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+        change(*values)
+
+    thread, change = threading.Thread(target=write), moving.change
+    monkeypatch.setattr(moving, "change", during)
+    kept = Path(told("migrate", "--to", postgresql)["kept"])
+    thread.join()
+    assert "moved away while it was open" in said[0]
+    late.close()
+    assert not kept.with_name("atles.db-wal").exists() and not home.database.exists()
+    assert contents(Store(kept)) == lived
+
+
+def test_what_was_written_after_the_settings_were_comes_along(
+    home: Home, told: Told, lived: Any, postgresql: str
+) -> None:
+    killed(home, postgresql, "_set_aside")
+    assert load_settings(home).store.url == postgresql
+    late = Store(home.database)  # by a command that had read them before
+    late.spending.spend(7)
+    late.close()
+    told("migrate", "--to", postgresql)
+    assert open_store(home, load_settings(home)).spending.spent() == 19
+
+
 # --- interruptions ---
 
 KILLED = """
@@ -256,7 +374,8 @@ migrate.migrate(home, load_settings(home), StoreSettings(url), home.config, rows
 
 def killed(home: Home, url: str, where: str) -> None:
     """`where`: after so many words of progress, or at the call of that function."""
-    done = subprocess.run([sys.executable, "-c", KILLED, str(home.root), url, where], cwd=ROOT, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", KILLED, str(home.root), url, where], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
 
 
@@ -284,7 +403,7 @@ def test_killed_on_the_way_there(home: Home, told: Told, lived: Any, postgresql:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", [*PLACES, "put_mark", "sync_folder", "drop_mark"])
+@pytest.mark.parametrize("where", [*PLACES, "close_to_others", "sync_folder", "drop_mark"])
 def test_killed_on_the_way_back(home: Home, told: Told, lived: Any, postgresql: str, where: str) -> None:
     before = jobs(Store(home.database), home)
     told("migrate", "--to", postgresql)
@@ -325,6 +444,52 @@ def test_another_target_after_an_interruption_is_refused(home: Home, call: Call,
     assert "was interrupted: do that again to finish it" in said and "migration.json" in said
     moving._note_of(home).unlink()
     call("migrate", "--to", postgresql, "--schema", "other")
+
+
+def test_given_up_and_begun_anew(home: Home, call: Call, told: Told, lived: Any, postgresql: str) -> None:
+    told("migrate", "--to", postgresql)
+    killed(home, "", "60")
+    moving._note_of(home).unlink()  # as the docs say
+    done = told("migrate", "--to", "sqlite")
+    assert not done["resumed"] and contents(Store(home.database)) == lived
+    assert not list(home.root.glob("atles.db.moving*"))
+
+
+def test_a_file_of_that_name_that_is_somebodys_is_left_alone(
+    home: Home, call: Call, told: Told, lived: Any, postgresql: str
+) -> None:
+    told("migrate", "--to", postgresql)
+    file = home.root / "atles.db.moving"
+    shutil.copy(home.root / "atles.db.migrated", file)
+    said = call("migrate", "--to", "sqlite", code=1).stderr
+    assert f"{file} is there" in said and "move it away" in said and not moving._note_of(home).exists()
+    assert contents(Store(file)) == lived
+
+
+def test_given_up_on_the_way_there_the_message_says_what_to_do(
+    home: Home, call: Call, told: Told, lived: Any, postgresql: str
+) -> None:
+    killed(home, postgresql, "15")
+    moving._note_of(home).unlink()
+    assert "if that was given up, drop the schema there" in call("migrate", "--to", postgresql, code=1).stderr
+    store = Store(PostgreSQL(postgresql))
+    execute(store, "drop schema atles cascade")
+    store.close()
+    told("migrate", "--to", postgresql)
+    assert contents(open_store(home, load_settings(home))) == lived
+
+
+def test_it_is_gone_on_with_from_another_folder(
+    home: Home, told: Told, lived: Any, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told("migrate", "--to", postgresql)
+    monkeypatch.chdir(home.root.parent)
+    killed(Home("home"), "", "60")
+    note = moving._note_of(home)
+    assert json.loads(note.read_text())["target"] == str(home.database)
+    note.write_text(note.read_text().replace(str(home.database), "home/atles.db"))  # as it was written once
+    assert told("migrate", "--to", "sqlite")["resumed"]
+    assert contents(Store(home.database)) == lived
 
 
 def test_a_copy_that_is_wrong_moves_nothing(

@@ -13,7 +13,7 @@ import pytest
 
 from atles.errors import Duplicate, StoreError
 from atles.store import Store
-from atles.store.database import SCHEMA_VERSION, named_queries
+from atles.store.database import SCHEMA_VERSION, Unusable, named_queries
 from atles.store.postgresql import PostgreSQL
 from atles.store.sqlite import SQLite
 from tests.samples import session
@@ -145,6 +145,43 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=rf"newer ATLES \(schema {SCHEMA_VERSION + 1}.*upgrade ATLES"):
         Store(path)
     assert sqlite3.connect(path).execute("pragma user_version").fetchone() == (SCHEMA_VERSION + 1,)
+
+
+def test_a_newer_schema_says_what_to_do(tmp_path: Path, postgresql: str) -> None:
+    there = PostgreSQL(postgresql)
+    there.connection.execute(f"update store_version set version = {SCHEMA_VERSION + 1}".encode())
+    there.close()
+    here = SQLite(tmp_path / "atles.db")
+    here._connection.execute(f"pragma user_version = {SCHEMA_VERSION + 1}")
+    here.close()
+    for opened in (lambda: PostgreSQL(postgresql), lambda: SQLite(tmp_path / "atles.db")):
+        with pytest.raises(Unusable, match="newer ATLES") as caught:
+            opened()
+        assert caught.value.way_out.startswith("upgrade ATLES here to that version")
+        assert caught.value.way_out in str(caught.value) and caught.value.what in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://atles:p@ss5hunter@h.invalid/x", "postgresql://atles:hun/ter4hunter@h.invalid/x",
+        "postgresql://atles:100%hunter@h.invalid/x", "postgresql://atles:hunter2 x@h.invalid/x",
+        "postgresql://atles:hunter@h.invalid:port/x", "postgresql://atles:hunter2", "postgresql://h.invalid/x?hunter2",
+        "postgresql://h.invalid/x?password=p@hunter", "host=h.invalid user=atles password=hunter2", "%00hunter",
+        "postgresql://h.invalid/x?hunter2=1", "postgresql://atles:hunter%00@h.invalid/x",
+    ],
+)  # fmt: skip
+def test_a_malformed_address_is_not_shown(url: str) -> None:
+    with pytest.raises(StoreError, match=r"cannot be read; store\.url must be like .* %40 for @") as caught:
+        PostgreSQL(url)
+    assert "hunter" not in str(caught.value) and "h.invalid" not in str(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__context__ is None, "nor below a traceback"
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
+    with pytest.raises(StoreError, match=r"the database postgresql://h\.invalid/x cannot be used") as caught:
+        PostgreSQL("postgresql://atles:hun%40ter%252@h.invalid/x?connect_timeout=2")
+    assert "hun" not in str(caught.value) and "ter%2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"this is no database, but it is long enough to be read as one" * 20, None])
