@@ -11,7 +11,6 @@ import click
 
 from atles.cli.command import Command, Scope
 from atles.cli.show import answer, count, duration, styled, when
-from atles.clock import timestamp
 from atles.pipeline.room import size
 from atles.upkeep import backup as made
 from atles.upkeep.restore import restore as bring_back
@@ -34,8 +33,8 @@ def backup(scope: Scope, file: Path, no_processed: bool, keep: int | None) -> No
     and the settings without passwords. Not in it are base models, which can be made again, and
     atles.env. It holds chats: keep it as you keep those.
 
-    In a FOLDER the backup is called atles-DATE-TIME.tar.gz; with --keep, older ones of that name are
-    deleted once it is there.
+    In a FOLDER the backup is called atles-HOST-HOME-…-DATE-TIME.tar.gz, and no other file is touched;
+    with --keep, older ones of this home are deleted once it is there.
 
     \b
       atles backup ~/atles.tar.gz
@@ -46,12 +45,12 @@ def backup(scope: Scope, file: Path, no_processed: bool, keep: int | None) -> No
         raise click.UsageError(f"{file} is no folder, and a backup's name ends with {' or '.join(_ENDINGS)}")
     if keep and not into_folder:
         raise click.UsageError(f"--keep is for a folder of backups, and {file} is none")
-    path, began = file / made.name_for(timestamp()) if into_folder else file, time.monotonic()
+    began = time.monotonic()
     with scope.store() as store:
         done = made.backup(
-            scope.home, scope.settings(), store, path, scope.config or scope.home.config, processed=not no_processed
+            scope.home, scope.settings(), store, file, scope.config or scope.home.config, processed=not no_processed
         )
-    gone = made.rotate(file, keep) if keep else []
+    gone = made.rotate(scope.home, file, keep) if keep else []
     document = {**asdict(done), "path": str(done.path), "seconds": round(time.monotonic() - began, 3), "deleted": gone}
     answer(scope, document, _made_view)
 

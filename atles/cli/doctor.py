@@ -25,7 +25,7 @@ from atles.pipeline.room import Room, size
 from atles.serving.gguf import base_gguf
 from atles.settings import Settings
 from atles.upkeep.doctor import examine as of_home
-from atles.upkeep.finding import FAIL, OK, REPAIRED, WARN, Finding
+from atles.upkeep.finding import FAIL, OK, REPAIRED, WARN, Finding, checked
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -69,20 +69,20 @@ def _view(findings: Sequence[dict[str, Any]]) -> "Iterator[RenderableType]":
 
 
 def examine(scope: Scope) -> Iterator[Finding]:
-    yield _python()
-    yield _sqlite()
+    yield checked("python", _python)
+    yield checked("sqlite", _sqlite)
     try:
         settings = scope.settings()
         yield Finding("settings", OK, "valid")
     except AtlesError as error:
         settings = Settings()
         yield Finding("settings", FAIL, str(error), "`atles config init` writes a file with every setting")
-    yield _packages(settings)
-    yield _base_model(settings, scope.home)
-    yield _model_server(settings, scope.home)
-    yield _folder(scope.home)
-    yield _disk(settings, scope.home)
-    yield _file_events(settings)
+    yield checked("training", lambda: _packages(settings))
+    yield checked("base model", lambda: _base_model(settings, scope.home))
+    yield checked("model server", lambda: _model_server(settings, scope.home))
+    yield checked("home", lambda: _folder(scope.home))
+    yield checked("disk", lambda: _disk(settings, scope.home))
+    yield checked("file events", lambda: _file_events(settings))
     yield from of_home(scope.home, settings, scope.config, time.time())
 
 

@@ -43,7 +43,8 @@ def prune(scope: Scope, dry_run: bool) -> None:
     with scope.store() as store:
         if dry_run:
             found = list(retention.doomed(scope.home, store, settings, time.time()))
-            gone, failed, kept = [it for it in found if not it.stays], (), [it for it in found if it.stays]
+            gone, kept = [it for it in found if not (it.stays or it.error)], [it for it in found if it.stays]
+            failed = [(it, it.error) for it in found if it.error]
         else:
             done = retention.prune(scope.home, store, settings, time.time())
             gone, failed, kept = done.gone, done.failed, done.kept

@@ -28,15 +28,19 @@ _LEVEL = 1  # of compression: most of it are weights, which no level makes small
 
 
 class Writer:
-    """A new backup. It has its name once `finish` has been called, and is whole then; else nothing is left of it."""
+    """A new backup. It has its name once `finish` has been called, and is whole then; else nothing is left of it.
+    `anew`: it takes no other file's place; if there is one of that name, it gets the next (`…-2.tar.gz`)."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
+        self.path, self._anew = path, anew
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
         self._files: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
-        self._file = open(self._temporary, "wb", opener=private)  # closed by `__exit__`
+        try:
+            self._file = open(self._temporary, "wb", opener=private)  # closed by `__exit__`
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path.parent)) from error  # nobody knows the other name
         self._zip = gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=self._file)
         self._tar = tarfile.open(fileobj=self._zip, mode="w|", format=tarfile.PAX_FORMAT)
         return self
@@ -74,8 +78,11 @@ class Writer:
         self._file.flush()
         os.fsync(self._file.fileno())
         size = self._file.tell()
-        os.replace(self._temporary, self._path)
-        sync_folder(self._path.parent)
+        if self._anew:
+            self.path = _named(self._temporary, self.path)
+        else:
+            os.replace(self._temporary, self.path)
+        sync_folder(self.path.parent)
         return size
 
     def _add(self, name: str, file: BinaryIO, size: int, written: float) -> None:
@@ -84,6 +91,22 @@ class Writer:
         body = _Body(file, size)
         self._tar.addfile(head, body)  # pyright: ignore[reportArgumentType]  # it needs `read` alone
         self._files[name] = {"path": name, "size": size, "sha256": body.digest.hexdigest()}
+
+
+def _named(file: Path, path: Path) -> Path:
+    """Give a file that name, or the next that is free; which. Raises OSError."""
+    target, number = path, 1
+    while True:
+        try:
+            os.link(file, target)  # unlike a rename, never over another
+            return target
+        except FileExistsError:
+            pass
+        except OSError:  # FAT, and some shares, have no links
+            if not os.path.lexists(target):
+                return file.rename(target)
+        number += 1
+        target = path.with_name(f"{path.name.removesuffix('.tar.gz')}-{number}.tar.gz")
 
 
 class _Body:

@@ -5,9 +5,10 @@ database after it: whatever existed at the beginning is found in one of them, or
 database's matter. What the database names (training data, datasets, adapters) is read after it, and may be gone then.
 """
 
+import hashlib
 import os
+import platform
 import re
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -19,11 +20,12 @@ from typing import BinaryIO
 from atles.clock import compact, new_id, timestamp
 from atles.config import masked
 from atles.errors import AtlesError, StoreError
-from atles.layout import Home, file_name, make_folder
+from atles.layout import Home, file_name
 from atles.pipeline import release
 from atles.pipeline.lanes import open_queue
 from atles.pipeline.shelf import Shelf, open_shelf
 from atles.records import Adapter, AdapterState
+from atles.scratch import killed, running, scratch, take_away
 from atles.settings import Settings
 from atles.store import Store
 from atles.store.database import SCHEMA_VERSION
@@ -33,8 +35,7 @@ from atles.store.transfer import Moving
 from atles.upkeep.archive import Writer
 from atles.upkeep.carry import carry, jobs_of
 
-_NAME = re.compile(r"atles-\d{8}-\d{6}\.tar\.gz")
-_UNFINISHED = re.compile(r"\.atles-\d{8}-\d{6}\.tar\.gz\.\d+\.[0-9a-f]{8}\.tmp")
+_LOGS = re.compile(r"session_log_.*\.json|master_log\.jsonl|daemon_stats\.json")
 _COUNTED = frozenset(("sessions", "messages", "memories", "examples", "adapters"))
 
 
@@ -49,16 +50,21 @@ class Made:
 
 
 def backup(home: Home, settings: Settings, store: Store, path: Path, config: Path, *, processed: bool = True) -> Made:
-    """Write a backup of a home to `path`; its settings are those in the file `config`, without passwords. `processed`:
-    also the session files that were learned. Raises AtlesError, OSError; then nothing is left of it."""
-    make_folder(home.work)
-    with Writer(path) as archive, _scratch(home) as scratch:
+    """Write a backup of a home to `path`, or below a folder `path` under a name of its own. Its settings are those in
+    the file `config`, without passwords. `processed`: also the session files that were learned. Raises AtlesError,
+    OSError; then nothing is left of it."""
+    for left in killed(home.work):
+        take_away(left)
+    into_folder = path.is_dir()
+    target = path / name_for(home, timestamp()) if into_folder else path
+    with scratch(home.work) as folder, Writer(target, anew=into_folder) as archive:
         files = _Files(home, archive)
         files.flowing()
         if processed:
             files.add(home.processed)
-        files.add(home.logs)  # before the database: they are written from it, and must not be ahead of it
-        database = scratch / home.database.name
+        # Before the database: they are written from it, and must not be ahead of it.
+        files.add(home.logs, lambda name: bool(_LOGS.fullmatch(name)))
+        database = folder / home.database.name
         _snapshot(store, settings, database)
         with closing(Store(database)) as copy:
             files.training(copy)
@@ -75,20 +81,32 @@ def backup(home: Home, settings: Settings, store: Store, path: Path, config: Pat
             "home": str(home.root.resolve()), "store": "sqlite" if isinstance(store.database, SQLite) else "postgresql",
             "counts": counts, "left_out": left_out,
         }  # fmt: skip
-        return Made(path, archive.finish(about), counts, left_out)
+        size = archive.finish(about)
+        return Made(archive.path, size, counts, left_out)
 
 
-def name_for(at: str) -> str:
-    """`atles-20261126-205006.tar.gz`, for a time in ISO 8601; such names sort by time."""
-    return f"atles-{compact(at).replace('_', '-')}.tar.gz"
+def name_for(home: Home, at: str) -> str:
+    """`atles-thishost-atles_memory-0123abcd-20261126-205006.tar.gz`, for a time in ISO 8601."""
+    return f"atles-{_whose(home)}-{compact(at).replace('_', '-')}.tar.gz"
 
 
-def rotate(folder: Path, keep: int) -> list[str]:
-    """Delete all but the newest `keep` backups that have a name of `name_for`, and what killed ones left; which.
-    Raises OSError."""
+def _whose(home: Home) -> str:
+    """What the names of a home's backups have in common, and no other home's: homes may share a folder for them."""
+    host, root = platform.node(), home.root.resolve()
+    digest = hashlib.sha256(f"{host}:{root}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    readable = [re.sub(r"[^A-Za-z0-9]+", "_", it)[:30].strip("_") for it in (host.partition(".")[0], root.name)]
+    return "-".join([*filter(None, readable), digest])
+
+
+def rotate(home: Home, folder: Path, keep: int) -> list[str]:
+    """Delete all but the newest `keep` of the home's backups that have a name of `name_for`, and what killed ones left;
+    which. Raises OSError."""
+    name = rf"atles-{_whose(home)}-(\d{{8}}-\d{{6}})(?:-(\d+))?\.tar\.gz"
     names = sorted(it.name for it in folder.iterdir())
-    made = [name for name in names if _NAME.fullmatch(name)]
-    gone = made[: max(0, len(made) - keep)] + [name for name in names if _UNFINISHED.fullmatch(name)]
+    found = sorted((it[1], int(it[2] or 1), it[0]) for it in (re.fullmatch(name, each) for each in names) if it)
+    gone = [each for _, _, each in found[: max(0, len(found) - keep)]]
+    if not running(home.work):  # asked after the names: whoever writes one of them would still be at it
+        gone += [each for each in names if re.fullmatch(rf"\.{name}\.\d+\.[0-9a-f]{{8}}\.tmp", each)]
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     return gone
@@ -152,17 +170,6 @@ def opened(paths: Iterable[Path]) -> Iterator[Sequence[tuple[Path, BinaryIO]]]:
 
 
 # --- the database ---
-
-
-@contextmanager
-def _scratch(home: Home) -> Iterator[Path]:
-    """A folder for the copy of the database; what a kill leaves in work/ goes by itself."""
-    folder = home.work / f"backup-{new_id()}"
-    make_folder(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 def _snapshot(store: Store, settings: Settings, path: Path) -> None:

@@ -165,8 +165,8 @@ def logs(home: Home, store: Store, settings: RetentionSettings, now: float) -> F
     missing = {
         seq: path
         for seq, session_id, at in rows
-        if seq in published
-        and datetime.fromisoformat(at).timestamp() > before + _DAY  # what is nearly due may go at any moment
+        if datetime.fromisoformat(at).timestamp() > before + _DAY  # what is nearly due may go at any moment
+        and (seq, session_id, at) in published
         and not (path := home.logs / f"session_log_{file_name(session_id)}_{compact(at)}.json").exists()
     }
     if not missing:
@@ -182,12 +182,14 @@ def logs(home: Home, store: Store, settings: RetentionSettings, now: float) -> F
     return Finding("logs", FAIL, f"gone: {some(names)}", f"{REPAIR} writes them from the database", repair)
 
 
-def _published(home: Home) -> set[int]:
-    found: set[int] = set()
+def _published(home: Home) -> set[tuple[int, str, str]]:
+    """Number, session and time: an earlier database, which was lost, had the same numbers."""
+    found: set[tuple[int, str, str]] = set()
     with suppress(FileNotFoundError), open(home.master_log, "rb") as file:
         for line in file:
             with suppress(ValueError, TypeError, KeyError):  # somebody else's, or half of one
-                found.add(json.loads(line)["seq"])
+                it = json.loads(line)
+                found.add((it["seq"], it["session_id"], it["logged_at"]))
     return found
 
 

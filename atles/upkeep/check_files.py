@@ -1,5 +1,6 @@
 """What lies in a home and should not, and who may read it. Knows files; the store's rows are others' matter."""
 
+import json
 import os
 import shlex
 import shutil
@@ -13,9 +14,10 @@ from atles.clock import new_id
 from atles.config import masked
 from atles.errors import InvalidSession
 from atles.insights.status import owner
-from atles.layout import Home, make_folder, sync_folder, write_atomic
+from atles.layout import Home, make_folder, names, sync_folder, write_atomic
+from atles.scratch import killed, take_away
 from atles.upkeep import files
-from atles.upkeep.finding import OK, REPAIR, WARN, Finding, some
+from atles.upkeep.finding import FAIL, OK, REPAIR, RESTORE, WARN, Finding, some
 from atles.upkeep.privacy import exposed
 
 
@@ -37,10 +39,34 @@ def daemon(home: Home) -> Finding:
     )
 
 
+def database(home: Home) -> Finding:
+    """A database in a file that is not there: in a home that has learned something, it is lost."""
+    learned = len(_learned(home))
+    if home.database.exists() or not learned:
+        return Finding("database", OK, "as it should be")
+    sessions = "1 session was" if learned == 1 else f"{learned:,} sessions were"
+    if (moved := home.database.with_name(f"{home.database.name}.migrated")).exists():
+        fix = f"{moved.name} was moved to PostgreSQL: let store.url, or ATLES_STORE_URL, say where that is"
+    else:
+        fix = f"{RESTORE} (copy processed/*.json into sessions/, `atles start`)"
+    return Finding("database", FAIL, f"{home.database.name} is gone, though {sessions} learned", fix)
+
+
+def _learned(home: Home) -> set[str]:
+    """The sessions of the log; or where that was lost, too, the files that were learned."""
+    found: set[str] = set()
+    with suppress(FileNotFoundError), open(home.master_log, "rb") as file:
+        for line in file:
+            with suppress(ValueError, TypeError, KeyError):  # somebody else's, or half of one
+                found.add(json.loads(line)["session_id"])
+    return found or {name for name in names(home.processed) if name.endswith(".json")}
+
+
 def leftovers(home: Home, now: float) -> Finding:
     """Files that somebody began to write and never finished, at the Unix time `now`."""
     left = [it for it in home.root.rglob("*.tmp") if files.last_written(it) < now - files.UNFINISHED_SECONDS]
-    if not left:
+    copies = killed(home.work)
+    if not (left or copies):
         return Finding("leftovers", OK, "none")
     sessions = [it for it in left if it.parent in (home.sessions, home.open_sessions) and it.is_file()]
 
@@ -50,14 +76,17 @@ def leftovers(home: Home, now: float) -> Finding:
         others = [it for it in left if it not in sessions]
         for path in others:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        said = [f"deleted {len(others)}"] if others else []
+        for folder in copies:
+            take_away(folder)
+        deleted = len(others) + len(copies)
+        said = [f"deleted {deleted}"] if deleted else []
         said += [f"{learned} in sessions/ were whole and will be learned"] if learned else []
         set_aside = len(sessions) - learned
         return ", ".join(said + ([f"{set_aside} in sessions/ are in quarantine"] if set_aside else []))
 
-    names = [str(it.relative_to(home.root)) for it in left]
+    found = [str(it.relative_to(home.root)) for it in (*left, *copies)]
     return Finding(
-        "leftovers", WARN, f"left by writers that were killed: {some(names)}", f"{REPAIR} clears them away", repair
+        "leftovers", WARN, f"left by writers that were killed: {some(found)}", f"{REPAIR} clears them away", repair
     )
 
 
@@ -106,15 +135,15 @@ def privacy(home: Home, config: Path | None) -> Finding:
 
 def rights(home: Home) -> Finding:
     """What others could read if they came to it: each file is the owner's, also where its folder keeps others out."""
-    found = [path for path in _private(home) if path.lstat().st_mode & 0o077]
+    found = [path for path in _private(home) if _others(path)]
     if not found:
         return Finding("rights", OK, "all files are for their owner alone")
 
     def repair() -> str:
         return f"took the rights of others from {sum(map(_close, found))} files and folders"
 
-    names = [str(it.relative_to(home.root.parent)) for it in found]
-    return Finding("rights", WARN, f"not for their owner alone: {some(names)}", f"{REPAIR} changes that", repair)
+    which = [str(it.relative_to(home.root.parent)) for it in found]
+    return Finding("rights", WARN, f"not for their owner alone: {some(which)}", f"{REPAIR} changes that", repair)
 
 
 def _private(home: Home) -> Iterator[Path]:
@@ -136,8 +165,15 @@ def _private(home: Home) -> Iterator[Path]:
 def _close(path: Path) -> bool:
     """Take the rights of others from a file; whether they had any."""
     with suppress(FileNotFoundError):  # it is a living home
-        mode = path.lstat().st_mode
-        if mode & 0o077 and not S_ISLNK(mode):
-            path.chmod(mode & 0o7700)
+        if _others(path):
+            path.chmod(path.lstat().st_mode & 0o7700)
             return True
+    return False
+
+
+def _others(path: Path) -> bool:
+    """Whether others have rights to a file. A link has none: those of the file count, which may be anybody's."""
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        return bool(mode & 0o077) and not S_ISLNK(mode)
     return False

@@ -10,9 +10,8 @@ from atles.store.database import SCHEMA_VERSION
 from atles.store.sqlite import SQLite
 from atles.store.tables import tables_of
 from atles.store.words import index_anew, index_rest, unfound, unindexed
-from atles.upkeep.finding import FAIL, OK, REPAIR, WARN, Finding, some
+from atles.upkeep.finding import FAIL, OK, REPAIR, RESTORE, WARN, Finding, some
 
-RESTORE = "`atles restore BACKUP --home NEW` makes a home of a backup; docs/operations.md says what to do without one"
 _OLDEST_SERVER = 14  # whose extended protocol and functions are used
 _SAME_TIME_SECONDS = 5.0  # clocks that are further apart than that are not synchronised
 _SOME_ERRORS = 3

@@ -5,13 +5,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from atles.errors import AtlesError
 from atles.layout import Home
 from atles.pipeline.lanes import open_queue
 from atles.settings import Settings
 from atles.store import existing_store
+from atles.store.database import Unusable
 from atles.upkeep import check_adapters, check_data, check_files, check_store
-from atles.upkeep.finding import FAIL, Finding
+from atles.upkeep.finding import FAIL, OK, RESTORE, Finding, checked, said
 
 
 def examine(home: Home, settings: Settings, config: Path | None, now: float) -> Iterator[Finding]:
@@ -19,26 +19,34 @@ def examine(home: Home, settings: Settings, config: Path | None, now: float) -> 
 
     A finding's `repair` may be called before the next one is asked for.
     """
-    yield _done("privacy", lambda: check_files.privacy(home, config))
-    yield _done("daemon", lambda: check_files.daemon(home))
-    if not (settings.store.url or home.database.exists()):
+    yield checked("privacy", lambda: check_files.privacy(home, config))
+    yield checked("daemon", lambda: check_files.daemon(home))
+    there = bool(settings.store.url) or home.database.exists()
+    lost = checked("database", lambda: check_files.database(home))
+    if not there and lost.state == OK:
         return
-    yield _done("rights", lambda: check_files.rights(home))
-    yield _done("leftovers", lambda: check_files.leftovers(home, now))
-    yield _done("quarantine", lambda: check_files.quarantine(home))
+    yield checked("rights", lambda: check_files.rights(home))
+    yield checked("leftovers", lambda: check_files.leftovers(home, now))
+    yield checked("quarantine", lambda: check_files.quarantine(home))
+    if not there:
+        yield lost
+        return
     try:
         store = existing_store(home, settings)
-    except AtlesError as error:
-        fix = "see whether the server runs and lets this machine in" if settings.store.url else check_store.RESTORE
-        yield Finding("database", FAIL, str(error), fix)
+    except Unusable as error:
+        yield Finding("database", FAIL, error.what, error.way_out)
+        return
+    except Exception as error:  # noqa: BLE001  # a damaged database raises anything
+        fix = "see whether the server runs and lets this machine in" if settings.store.url else RESTORE
+        yield Finding("database", FAIL, said(error), fix)
         return
     with closing(store):
-        queue, today = open_queue(store, settings), datetime.fromtimestamp(now, UTC).date()
         if settings.store.url:
-            yield _done("server", lambda: check_store.server(store))
-        yield (whole := check_store.damage(store))
+            yield checked("server", lambda: check_store.server(store))
+        yield (whole := checked("database", lambda: check_store.damage(store)))
         if whole.state == FAIL:
             return  # what it would say cannot be trusted
+        queue, today = open_queue(store, settings), datetime.fromtimestamp(now, UTC).date()
         checks: dict[str, Callable[[], Finding]] = {
             "search index": lambda: check_store.words(store, queue),
             "sessions": lambda: check_data.sessions(store, queue),
@@ -51,11 +59,4 @@ def examine(home: Home, settings: Settings, config: Path | None, now: float) -> 
             "dead letters": lambda: check_data.dead_letters(queue),
         }
         for name, check in checks.items():
-            yield _done(name, check)
-
-
-def _done(name: str, check: Callable[[], Finding]) -> Finding:
-    try:
-        return check()
-    except (AtlesError, OSError) as error:
-        return Finding(name, FAIL, f"it cannot be checked: {error}")
+            yield checked(name, check)

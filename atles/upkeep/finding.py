@@ -8,6 +8,7 @@ from atles.errors import AtlesError
 
 OK, WARN, FAIL, REPAIRED = "ok", "warn", "fail", "repaired"
 REPAIR = "`atles doctor --repair`"
+RESTORE = "`atles restore BACKUP --home NEW` makes a home of a backup; docs/operations.md says what to do without one"
 _SOME = 3  # names that stand for all
 
 
@@ -30,8 +31,21 @@ class Finding:
             return self
         try:
             return replace(self, state=REPAIRED, fix=self.repair(), repair=None)
-        except (AtlesError, OSError) as error:
-            return replace(self, state=FAIL, fix=f"it could not be repaired: {error}", repair=None)
+        except Exception as error:  # noqa: BLE001  # the other repairs are to be made
+            return replace(self, state=FAIL, fix=f"it could not be repaired: {said(error)}", repair=None)
+
+
+def checked(name: str, check: Callable[[], Finding]) -> Finding:
+    """What a check finds; whatever goes wrong in it is a finding, too, and the other checks are made."""
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001  # a damaged home raises anything
+        return Finding(name, FAIL, f"it cannot be checked: {said(error)}")
+
+
+def said(error: Exception) -> str:
+    """An error in words; of one that nobody foresaw, also its kind."""
+    return str(error) if isinstance(error, AtlesError | OSError) else f"{type(error).__name__}: {error}"
 
 
 def some(names: Sequence[str]) -> str:

@@ -40,14 +40,15 @@ class Restored:
 def restore(file: Path, home: Home) -> Restored:
     """Make a home of a backup. Raises AtlesError where the backup is damaged, or the home holds something; OSError.
     Then nothing has changed."""
-    root = home.root.resolve()
+    root = home.root.resolve()  # a link to it stays what it is
+    home = Home(root)
     _empty(home)
     manifest = verified(file)
     if manifest["schema"] > SCHEMA_VERSION:
         raise AtlesError(f"{file} was made by a newer ATLES ({manifest['atles']}); upgrade ATLES to restore it")
     make_folder(root.parent)
-    mounted = root.is_mount()
-    part = Home(root / ".restoring" if mounted else root.with_name(f".{root.name}.restoring"))
+    stays = root.is_mount() or _is_here(root)
+    part = Home(root / ".restoring" if stays else root.with_name(f".{root.name}.restoring"))
     shutil.rmtree(part.root, ignore_errors=True)  # of one that was killed
     _room(part, manifest)
     try:
@@ -55,12 +56,15 @@ def restore(file: Path, home: Home) -> Restored:
         notes = _mended(part, manifest)
         if hasattr(os, "sync"):  # once for all: a home has many small files, and each would wait for the disk
             os.sync()
-        if mounted:  # it cannot be given another folder
+        if stays:  # it cannot be given another folder
+            _remove_empty(home, part)
             for path in sorted(part.root.iterdir(), key=lambda it: it == part.database):  # what makes it a home, last
                 path.rename(root / path.name)
             part.root.rmdir()
         else:
-            _remove_empty(home)
+            _remove_empty(home, part)
+            if root.exists():
+                root.rmdir()
             part.root.rename(root)
             sync_folder(root.parent)
     except BaseException:
@@ -81,13 +85,19 @@ def _empty(home: Home) -> None:
         )
 
 
-def _remove_empty(home: Home) -> None:
+def _is_here(folder: Path) -> bool:
+    """Whether it is the working folder: in its place a new one would not be where the shell is."""
+    try:
+        return folder == Path.cwd()
+    except FileNotFoundError:  # that was deleted
+        return False
+
+
+def _remove_empty(home: Home, part: Home) -> None:
     """Take the empty folders of a home away. Raises OSError if one is no longer empty."""
     home.lock.unlink(missing_ok=True)
-    for folder in sorted((it for it in home.root.rglob("*")), reverse=True):
+    for folder in sorted((it for it in home.root.rglob("*") if part.root not in (it, *it.parents)), reverse=True):
         folder.rmdir()
-    if home.root.exists():
-        home.root.rmdir()
 
 
 def _room(part: Home, manifest: dict[str, Any]) -> None:

@@ -10,9 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from atles import scratch
 from atles.capture import session_file
 from atles.errors import AtlesError
 from atles.layout import Home, names
@@ -43,6 +45,7 @@ class Doomed:
     why: str
     delete: Callable[[], object] = field(repr=False, compare=False)
     stays: str = ""
+    error: str = ""  # why nobody can say what of this kind is to go
 
     def as_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "name": self.name, "bytes": self.bytes, "why": self.why}
@@ -68,25 +71,37 @@ def pruning(home: Home, store: Store, settings: RetentionSettings, clocks: Clock
 
 
 def doomed(home: Home, store: Store, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
-    """What is to go, at the Unix time `now`. Looks only. Raises OSError, StoreError."""
-    yield from _work(home, settings, now)
-    yield from _unfinished(home, now)
-    yield from _datasets(home, store, settings, now)
-    yield from _adapters(home, store, settings, now)
-    yield from _logs(home, settings, now)
-    yield from _processed(home, store, settings, now)
-    yield from _quarantine(home, settings, now)
+    """What is to go, at the Unix time `now`. Looks only. A kind that cannot be looked at is named, with the error, and
+    the others are not kept by that."""
+    kinds = (
+        ("work", _work(home, settings, now)),
+        ("work", _unfinished(home, now)),
+        ("datasets", _datasets(home, store, settings, now)),
+        ("adapters", _adapters(home, store, settings, now)),
+        ("logs", _logs(home, settings, now)),
+        ("processed", _processed(home, store, settings, now)),
+        ("quarantine", _quarantine(home, settings, now)),
+    )
+    for kind, found in kinds:
+        try:
+            yield from found
+        except (OSError, AtlesError) as error:
+            yield Doomed(kind, kind, 0, "", lambda: None, error=f"it cannot be looked at: {error}")
 
 
 def prune(home: Home, store: Store, settings: RetentionSettings, now: float, most: float = math.inf) -> Pruned:
     """Delete it, `most` things at one call, and log what that came to. Killed at any moment it leaves nothing that is
-    taken for more than it is; the next call does the rest. Raises OSError, StoreError where it cannot even look."""
+    taken for more than it is; the next call does the rest."""
     gone: list[Doomed] = []
     failed: list[tuple[Doomed, str]] = []
     kept: list[Doomed] = []
     for it in doomed(home, store, settings, now):
         if it.stays:
             kept.append(it)
+            continue
+        if it.error:
+            log.warning("nothing of %s is deleted: %s", it.kind, it.error)
+            failed.append((it, it.error))
             continue
         if len(gone) + len(failed) >= most:
             break
@@ -122,7 +137,11 @@ def grouped(items: Sequence[Doomed]) -> dict[tuple[str, str], list[Doomed]]:
 def _work(home: Home, settings: RetentionSettings, now: float) -> Iterator[Doomed]:
     """Folders of programs that wrote nothing for long. Those that run write; what was interrupted begins anew."""
     for folder in _folders(home.work):
-        if folder == home.work / "serve":
+        if scratch.is_scratch(folder):
+            if not scratch.in_use(folder):
+                gone = partial(scratch.take_away, folder)
+                yield Doomed("work", folder.name, files.size(folder), "its backup was killed", gone)
+        elif folder == home.work / "serve":
             yield from _old_folders("work", _folders(folder), settings.work_days, "work_days", now)
         else:
             yield from _old_folders("work", [folder], settings.work_days, "work_days", now)
@@ -234,6 +253,10 @@ def _not_stored(store: Store, path: Path) -> str:
     try:
         session = session_file.parse(path.read_bytes(), path.name)
         stored = store.sessions.get(session.session_id).session
+    except FileNotFoundError:
+        return "it leads to a file that is not there" if path.is_symlink() else ""
+    except OSError as error:
+        return f"it cannot be read ({error})"
     except AtlesError as error:
         return f"the database does not have it ({error}); {out}"
     if len(stored.messages) < len(session.messages):

@@ -99,6 +99,17 @@ def test_what_cannot_be_deleted_is_named_and_fails(call: Call, home: Home, monke
     assert [it["name"] for it in failed] == ["completed_session_001.json"]
 
 
+def test_what_cannot_be_looked_at_is_named_and_fails(call: Call, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("atles.upkeep.retention.files.oldest", fails)
+    for words, deleted in ((("--dry-run",), "1 thing, 5 MB would go"), ((), "Deleted: 1 thing, 5 MB.")):
+        said = call("prune", *words, *LIMITS, code=1).stdout
+        assert deleted in said
+        assert "processed could not be deleted: it cannot be looked at: [Errno 13] Permission denied" in said
+
+
 def test_it_makes_no_home(call: Call, root: Path) -> None:
     assert "there is no ATLES home" in call("prune", code=1).stderr
     assert not root.exists()

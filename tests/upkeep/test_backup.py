@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -26,6 +29,7 @@ from atles.pipeline.erase import erase, mark
 from atles.pipeline.lanes import open_queue
 from atles.pipeline.shelf import open_shelf
 from atles.records import AdapterState
+from atles.scratch import scratch
 from atles.settings import Settings, StoreSettings
 from atles.store import Store, open_store
 from atles.store.adapters import BASE
@@ -299,7 +303,10 @@ def test_what_people_move_back_from_quarantine_is_not_missed(
 
 def test_killed_it_leaves_the_backup_before(home: Home, fake: FakePrograms, tmp_path: Path) -> None:
     lived_in(home, fake)
-    path = made(home, Settings(), tmp_path / "atles-20260101-000000.tar.gz")
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    made(home, Settings(), folder)
+    (path,) = folder.iterdir()
     before = path.read_bytes()
     code = """
 import os, signal, sys
@@ -312,12 +319,18 @@ backup._one_file = lambda path: os.kill(os.getpid(), signal.SIGKILL)
 home = Home(sys.argv[1])
 backup.backup(home, Settings(), Store(home.database), Path(sys.argv[2]), home.config)
 """
-    done = subprocess.run([sys.executable, "-c", code, str(home.root), str(path)], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert path.read_bytes() == before
-    (left,) = [it for it in tmp_path.iterdir() if it.name.endswith(".tmp")]
-    assert rotate(tmp_path, 5) == [left.name] and path.exists()
-    assert not list(home.work.glob("backup-*/*.tar.gz"))
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code, str(home.root), str(folder)], cwd=ROOT, check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert path.read_bytes() == before
+        (copy,) = home.work.glob("backup-*/atles.db")  # the next one took away what the first had left
+    left = [it.name for it in folder.iterdir() if it.name.endswith(".tmp")]
+    with scratch(home.work):
+        assert rotate(home, folder, 5) == [], "it may be theirs who are at it"
+    assert rotate(home, folder, 5) == sorted(left) and len(left) == 2 and list(folder.iterdir()) == [path]
+    (found,) = [it for it in examine(home, Settings(), None, time.time()) if it.check == "leftovers"]
+    assert found.state == WARN and "work/backup-" in found.detail
+    assert found.repaired().fix == "deleted 1" and not copy.exists() and not list(home.work.glob("backup-*"))
 
 
 def test_a_full_disk_leaves_nothing(
@@ -333,13 +346,84 @@ def test_a_full_disk_leaves_nothing(
     assert not list(home.work.glob("backup-*"))
 
 
-def test_only_the_newest_are_kept_and_nothing_else_is_touched(tmp_path: Path) -> None:
-    names = [name_for(f"2026-01-0{day}T10:20:30+00:00") for day in range(1, 6)]
-    for name in (*names, "atles-mine.tar.gz", "b.tar.gz", ".atles-20260101-102030.tar.gz.77.0123abcd.tmp"):
-        (tmp_path / name).touch()
-    assert names[0] == "atles-20260101-102030.tar.gz"
-    assert set(rotate(tmp_path, 2)) == {*names[:3], ".atles-20260101-102030.tar.gz.77.0123abcd.tmp"}
-    assert {it.name for it in tmp_path.iterdir()} == {*names[3:], "atles-mine.tar.gz", "b.tar.gz"}
+def test_only_the_newest_are_kept_and_nothing_else_is_touched(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.node", lambda: "my-host.example.org")
+    other = Home(tmp_path / "other" / home.root.name)
+    own, theirs = ([name_for(it, f"2026-01-0{day}T10:20:30+00:00") for day in range(1, 6)] for it in (home, other))
+    assert re.fullmatch(rf"atles-my_host-{home.root.name}-[0-9a-f]{{8}}-20260101-102030\.tar\.gz", own[0])
+    own.insert(1, own[0].replace(".tar", "-2.tar"))
+    own.insert(2, own[0].replace(".tar", "-10.tar"))
+    unfinished, living = (f".{name}.77.0123abcd.tmp" for name in (own[0], theirs[0]))
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    stay = {*theirs, living, "atles-mine.tar.gz", "b.tar.gz", "atles-20260101-102030.tar.gz"}
+    for name in (*own, unfinished, *stay):
+        (folder / name).touch()
+    assert rotate(home, folder, 2) == [*own[:5], unfinished]
+    assert {it.name for it in folder.iterdir()} == {*own[5:], *stay}
+
+
+def test_homes_of_one_name_on_two_machines_are_two(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = set()
+    for host in ("a.x", "a.y", "", "ü"):
+        monkeypatch.setattr("platform.node", lambda host=host: host)
+        names.add(name_for(home, "2026-01-01T10:20:30+00:00"))
+    assert len(names) == 4 and all(re.fullmatch(r"[A-Za-z0-9_.-]+", it) for it in names)
+    monkeypatch.chdir(home.root)
+    assert name_for(Home("."), "2026-01-01T10:20:30+00:00") in names, "however it is called"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_two_in_one_second_are_two(
+    home: Home, fake: FakePrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def none(*paths: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", none)
+    lived_in(home, fake)
+    monkeypatch.setattr(backup_module, "name_for", lambda home, at: "atles-x.tar.gz")
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with closing(open_store(home, Settings())) as store:
+        paths = [backup(home, Settings(), store, folder, home.config).path for _ in range(3)]
+    assert [it.name for it in paths] == ["atles-x.tar.gz", "atles-x-2.tar.gz", "atles-x-3.tar.gz"]
+    assert sorted(folder.iterdir()) == sorted(paths) and all(verified(it) for it in paths)
+
+
+def test_of_the_logs_only_what_is_written_there(home: Home, fake: FakePrograms, tmp_path: Path) -> None:
+    lived_in(home, fake)
+    made(home, Settings(), home.logs / "earlier.tar.gz")
+    made(home, Settings(), home.logs)
+    names = {it["path"] for it in verified(made(home, Settings(), tmp_path / "b.tar.gz"))["files"]}
+    logs = {it.rpartition("/")[2] for it in names if "/logs/" in it}
+    assert {"master_log.jsonl", "daemon_stats.json"} < logs and not [it for it in logs if it.endswith(".gz")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'url = "postgresql://me@db/atles?sslmode=require&password=hunter3"',
+        'url = "postgresql://db/atles?password=hunter3&user=me"',
+        "url = 'postgresql://me:hunter3@db/atles?password=hunter3'",
+        'url = "postgresql://me:hunter3@db/atles" # password=hunter3',
+        'url = "host=db password=hunter3"',
+        "url = \"host=db password='hunter3' user=me\"",
+    ],
+)
+def test_settings_without_the_password_are_settings(home: Home, fake: FakePrograms, tmp_path: Path, said: str) -> None:
+    lived_in(home, fake)
+    home.config.write_text(f'[store]\n{said}\nschema = "mine"\n')
+    made(home, Settings(), tmp_path / "b.tar.gz")
+    with tarfile.open(tmp_path / "b.tar.gz") as archive:
+        file = archive.extractfile("atles.toml")
+        assert file
+        text = file.read().decode()
+    assert tomllib.loads(text)["store"]["schema"] == "mine"
+    assert "hunter3" not in tomllib.loads(text)["store"]["url"]
 
 
 # --- where it is restored ---
@@ -406,6 +490,22 @@ def test_where_the_home_is_a_disk_of_its_own(path: Path, tmp_path: Path, monkeyp
     restore(path, new)
     assert new.root.stat().st_ino == inode and new.database.exists() and not (new.root / ".restoring").exists()
     assert set(findings(new)) == {"dead letters"}
+
+
+def test_into_the_folder_where_one_is(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = Home(tmp_path / "new").create()
+    new.lock.touch()
+    monkeypatch.chdir(new.root)
+    assert restore(path, Home(".")).home == new.root
+    assert Path("atles.db").exists() and not Path(".restoring").exists(), "seen by the shell that is there"
+    assert set(findings(new)) == {"dead letters"}
+
+
+def test_through_a_link(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(0o700)
+    (tmp_path / "link").symlink_to("real")
+    assert restore(path, Home(tmp_path / "link")).home == tmp_path / "real"
+    assert (tmp_path / "link").is_symlink() and set(findings(Home(tmp_path / "link"))) == {"dead letters"}
 
 
 def test_one_that_was_killed_is_begun_anew(path: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from atles.records import Adapter, AdapterState, Step, Verdict
 from atles.settings import RetentionSettings, Settings, StoreSettings
 from atles.store import open_store
 from atles.store.adapters import BASE
-from atles.upkeep import check_store
+from atles.upkeep import check_adapters, check_data, check_files, check_store
 from atles.upkeep.doctor import examine
 from atles.upkeep.finding import FAIL, OK, REPAIRED, WARN, Finding, some
 from tests.fakes import FakePrograms
@@ -204,6 +204,58 @@ def test_what_others_do_come_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert here.found() == {}
 
 
+def test_a_link_is_for_nobody_and_what_it_leads_to_is_not_ours(lived: Lived, tmp_path: Path) -> None:
+    (theirs := tmp_path / "theirs.json").write_text("{}")
+    theirs.chmod(0o644)
+    (folder := tmp_path / "folder").mkdir(0o755)
+    (lived.home.logs / "link").symlink_to(theirs)
+    (lived.home.logs / "dangling").symlink_to("nowhere")
+    (lived.home.root / "folder").symlink_to(folder)
+    assert lived.found() == {}
+    lived.home.master_log.chmod(0o644)
+    assert lived.repaired()["rights"].fix == "took the rights of others from 1 files and folders"
+    assert theirs.stat().st_mode & 0o777 == 0o644 and folder.stat().st_mode & 0o777 == 0o755
+
+
+# --- what goes wrong while it is looked at ---
+
+
+def test_rows_that_make_no_sense_are_a_finding_and_the_others_are_made(lived: Lived) -> None:
+    execute(lived.store, "update session_logs set at = 'yesterday'")
+    finding = lived.found()["logs"]
+    assert finding.state == FAIL and "it cannot be checked: ValueError: " in finding.detail
+    checks = [it.check for it in examine(lived.home, lived.settings, None, lived.now)]
+    assert checks[-1] == "dead letters" and len(checks) == len(set(checks))
+
+
+@pytest.mark.parametrize("module", [check_adapters, check_data, check_files, check_store])
+def test_whichever_check_fails_it_is_named(here: Lived, monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
+    def fails(*_: object) -> Finding:
+        raise ZeroDivisionError("by zero")
+
+    whole = [it.check for it in examine(here.home, here.settings, None, here.now)]
+    for name in [it for it, what in vars(module).items() if getattr(what, "__module__", "") == module.__name__]:
+        if name.startswith("_") or name in ("data_again", "RESTORE"):
+            continue
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, fails)
+            found = list(examine(here.home, here.settings, None, here.now))
+        failed = [it for it in found if "it cannot be checked: ZeroDivisionError: by zero" in it.detail]
+        if (module, name) in ((check_store, "server"), (check_files, "database")):  # not asked of this home
+            assert not failed
+            continue
+        assert len(failed) == 1 and failed[0].state == FAIL, name
+        assert [it.check for it in found] == (whole if name != "damage" else whole[: len(found)]), name
+
+
+def test_a_repair_that_fails_does_not_keep_the_others() -> None:
+    def fails() -> str:
+        raise ZeroDivisionError("by zero")
+
+    done = Finding("x", WARN, "", repair=fails).repaired()
+    assert done.state == FAIL and done.fix == "it could not be repaired: ZeroDivisionError: by zero"
+
+
 # --- the database ---
 
 
@@ -224,6 +276,50 @@ def test_no_database_at_all(here: Lived) -> None:
     here.home.database.write_text("this is no database")
     found = {it.check: it for it in examine(here.home, here.settings, None, here.now) if it.state != OK}
     assert set(found) == {"database"} and "cannot open the database" in found["database"].detail
+
+
+def test_a_database_that_is_gone(here: Lived) -> None:
+    here.store.close()
+    for path in here.home.root.glob("atles.db*"):
+        path.unlink()
+    found = {it.check: it for it in examine(here.home, here.settings, None, here.now) if it.state != OK}
+    assert set(found) == {"database"} and found["database"].state == FAIL and found["database"].repair is None
+    number = len({json.loads(line)["session_id"] for line in here.home.master_log.read_text().splitlines()})
+    assert found["database"].detail == f"atles.db is gone, though {number} sessions were learned" and number > 10
+    assert "atles restore" in found["database"].fix and "docs/operations.md" in found["database"].fix
+    shutil.rmtree(here.home.logs)
+    for path in list(here.home.processed.iterdir())[1:]:
+        path.unlink()
+    (lost,) = [it for it in examine(here.home, here.settings, None, here.now) if it.state == FAIL]
+    assert lost.detail == "atles.db is gone, though 1 session was learned"
+    (here.home.root / "atles.db.migrated").touch(0o600)
+    (lost,) = [it for it in examine(here.home, here.settings, None, here.now) if it.state == FAIL]
+    assert "ATLES_STORE_URL" in lost.fix
+
+
+def test_a_home_that_has_learned_nothing_lacks_no_database(home: Home) -> None:
+    assert {it.check for it in examine(home, Settings(), None, time.time())} == {"privacy", "daemon"}
+
+
+def test_learned_anew_without_a_backup_nothing_is_found(here: Lived) -> None:
+    """What docs/operations.md says: the log goes on, with what the new database says."""
+    here.work_off()
+    here.store.close()
+    for path in here.home.root.glob("atles.db*"):
+        path.unlink()
+    again = Pipeline(here.home, here.fake, here.settings)
+    for path in list(here.home.processed.glob("*.json")):
+        again.inbox.take(Path(shutil.copy(path, here.home.sessions)))
+    again.work_off()
+    names = {row["session_id"] for row in again.store.sessions.list()}
+    lines = [json.loads(line) for line in here.home.master_log.read_text().splitlines()]
+    now = [(seq, at, entry["session_id"]) for seq, at, entry in again.store.logs.after(0)]
+    assert [(it["seq"], it["logged_at"], it["session_id"]) for it in lines[-len(now) :]] == now
+    assert {it[2] for it in now} == names
+    again.store.close()
+    left = {it.check: it.repaired() for it in examine(here.home, here.settings, None, here.now) if it.state == FAIL}
+    assert set(left) == {"training data"} and left["training data"].fix.startswith("deleted of earlier times: ")
+    assert [it for it in examine(here.home, here.settings, None, here.now) if it.state == FAIL] == []
 
 
 def test_rows_that_refer_to_nothing(here: Lived) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from atles import scratch
 from atles.clock import timestamp
 from atles.errors import AtlesError
 from atles.layout import Home
@@ -28,6 +29,7 @@ from atles.upkeep import files, retention
 from atles.upkeep.retention import Doomed, doomed, prune
 from tests.fakes import FakePrograms
 from tests.pipeline.conftest import Pipeline
+from tests.raw import execute
 from tests.samples import chat, drop
 
 KEEP = RetentionSettings(
@@ -148,6 +150,7 @@ def logged(pipeline: Pipeline, days: float) -> None:
     entries = [json.loads(line) for line in pipeline.home.master_log.read_text().splitlines()]
     text = "".join(json.dumps({**it, "logged_at": at.isoformat()}) + "\n" for it in entries)
     pipeline.home.master_log.write_text(text)
+    execute(pipeline.store, f"update session_logs set at = '{at.isoformat()}'")
 
 
 def master(home: Home) -> list[str]:
@@ -393,6 +396,92 @@ def test_what_was_forgotten_leaves_with_its_adapter_also_after_pruning(home: Hom
 
 
 # --- leftovers of programs ---
+
+
+def test_the_copy_of_a_killed_backup_goes_at_once_and_one_in_use_stays(home: Home, store: Store) -> None:
+    left = put(home.work / "backup-killed" / "atles.db").parent
+    put(left / ".lock", 0)
+    put(home.work / "backup-of-an-earlier-version" / "atles.db", days=1)
+    with scratch.scratch(home.work) as living:
+        put(living / "atles.db", days=99)
+        aged(living, 99)
+        (found,) = doomed(home, store, replace(KEEP, work_days=7), NOW)
+        assert (found.name, found.why, found.bytes) == ("backup-killed", "its backup was killed", 1000)
+        assert names(prune(home, store, replace(KEEP, work_days=7), NOW).gone) == ["backup-killed"]
+        assert (living / "atles.db").exists() and not left.exists()
+    assert names(home.work.glob("backup-*")) == ["backup-of-an-earlier-version"]
+    found.delete()
+    assert not left.exists(), "to look for it again does not make it again"
+
+
+def test_one_that_is_taken_away_before_it_is_locked_gets_another_folder(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, made = scratch.make_folder, list[Path]()
+
+    def taken(folder: Path) -> None:
+        make(folder)
+        made.append(folder)
+        if len(made) == 1:
+            (folder / ".lock").touch()
+            scratch.take_away(folder)
+
+    monkeypatch.setattr(scratch, "make_folder", taken)
+    with scratch.scratch(home.work) as folder:
+        assert folder.exists() and scratch.in_use(folder) and scratch.running(home.work)
+        assert scratch.killed(home.work) == []
+    assert not list(home.work.iterdir()) and not scratch.running(home.work)
+
+
+# --- what cannot be looked at ---
+
+
+def test_an_odd_file_is_named_and_the_others_go(
+    pipeline: Pipeline, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    (dangling := home.processed / "completed_dangling.json").symlink_to("nowhere")
+    (folder := home.processed / "completed_folder.json").mkdir()
+    for path in (dangling, folder):
+        os.utime(path, (NOW - 99 * DAY, NOW - 99 * DAY), follow_symlinks=False)
+    home.quarantine.rmdir()
+    home.chat_data.rename(home.root / "elsewhere")
+    put(home.work / "old" / "spec.json", days=9)
+    aged(home.work / "old", 9)
+    done = prune(home, pipeline.store, replace(KEEP, processed_days=1.5, quarantine_days=1, work_days=7), NOW)
+    assert names(done.gone) == ["old", "completed_session_000.json", "completed_session_001.json"]
+    assert {it.name for it in done.kept} == {dangling.name, folder.name} and done.failed == []
+    assert dangling.is_symlink() and "of processed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "kind", ["_work", "_unfinished", "_datasets", "_adapters", "_logs", "_processed", "_quarantine"]
+)
+def test_a_kind_that_cannot_be_looked_at_does_not_keep_the_others(
+    pipeline: Pipeline, home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    def fails(*_: object) -> Iterator[Doomed]:
+        raise PermissionError(13, "Permission denied")
+        yield
+
+    caplog.set_level(logging.INFO, "atles.daemon")
+    monkeypatch.setattr(retention, kind, fails)
+    put(home.work / "old" / "spec.json", days=9)
+    aged(home.work / "old", 9)
+    put(home.quarantine / "x.json", days=9)
+    put(home.quarantine / "x.json.reason.txt", 9, days=9)
+    limits = replace(KEEP, processed_days=1.5, quarantine_days=1, work_days=7)
+    expected = {"_work": ["old"], "_processed": ["completed_session_000.json", "completed_session_001.json"],
+                "_quarantine": ["x.json"]}  # fmt: skip
+    left = [name for each, found in expected.items() if each != kind for name in found]
+    (unseen,) = [it for it in doomed(home, pipeline.store, limits, NOW) if it.error]
+    assert unseen.error == "it cannot be looked at: [Errno 13] Permission denied"
+    done = prune(home, pipeline.store, limits, NOW)
+    assert names(done.gone) == left and "deleted of" in caplog.text
+    ((failed, error),) = done.failed
+    assert failed.kind == kind.strip("_").replace("unfinished", "work") and "Permission denied" in error
+
+
+# --- leftovers of programs, by age ---
 
 
 def test_leftovers_in_work_go_and_what_is_written_to_stays(home: Home, store: Store) -> None:
