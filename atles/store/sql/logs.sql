@@ -27,8 +27,11 @@ select entry from session_logs where session_id = :session_id order by revision
 
 -- name: totals
 select
-    (select count(distinct session_id) from session_logs) as sessions_processed,
-    (select cast(coalesce(sum(s.message_count), 0) as bigint) from sessions s
-        where s.session_id in (select session_id from session_logs)) as total_messages,
+    s.number as sessions_processed,
+    s.messages as total_messages,
     (select count(*) from memories) + (select count(*) from topics) as total_memory_items,
     (select count(*) from adapters) as total_fine_tunes
+from (
+    select count(*) as number, cast(coalesce(sum(message_count), 0) as bigint) as messages from sessions
+    where session_id in (select session_id from session_logs)
+) s
