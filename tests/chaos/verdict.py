@@ -110,7 +110,9 @@ class _Judge:
         logged = Counter((line["session_id"], line["revision"]) for line in log_lines(self.home))
         ended = Counter(name for it in self.unkilled.memories.values() if it.valid_to for name, _ in it.sources)
         for (name, _), n in logged.items():
-            if n > 1 + ended[name]:  # when a memory ends, the data of the session that said it is made and logged again
+            # When a memory ends, the data of the session that said it is made and logged again; and once more where a
+            # session that grew too late to keep its place says that it ended earlier.
+            if n > 1 + 2 * ended[name]:
                 yield f"{name}: {n} lines in the master log"
         came = Counter(self.ledger.files)
         files = Counter(_first_name(path.name) for path in self.home.processed.iterdir())
