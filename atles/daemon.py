@@ -268,7 +268,7 @@ class LearningDaemon:
         self._lock.release()
 
     def drain(self) -> list[Job]:
-        """Work until nothing is left to do, training at once; the dead-letter list.
+        """Work until nothing is left that this daemon does, training at once; the dead-letter list.
 
         Raises AtlesError where the disk has no room for what is left.
         """
@@ -280,7 +280,7 @@ class LearningDaemon:
         return list(self.queue.dead())
 
     def _busy(self) -> bool:
-        return bool(self.queue.open()) or self.inbox.waiting()
+        return any(job.kind in self._crew.does for job in self.queue.open()) or self.inbox.waiting()
 
     def get_status(self) -> dict[str, Any]:
         """The daemon, its queue, the active adapter and the original's statistics."""

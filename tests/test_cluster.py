@@ -112,6 +112,18 @@ def test_what_one_machine_records_others_learn_train_and_log(cluster: Cluster) -
         assert worker.end() == 0
 
 
+def test_drain_ends_when_what_is_left_is_for_other_machines(cluster: Cluster, fake: FakePrograms) -> None:
+    sets = [part for override in cluster.set for part in ("--set", override)]
+    for session in SESSIONS:
+        drop(cluster.home, session)
+    assert cli(cluster.home, *sets, "--set", "daemon.steps=", "drain").exit_code == 0
+    assert len(cluster.store.sessions.list()) == len(SESSIONS)
+    assert len(cluster.queue.open()) == len(SESSIONS), "recorded, and not learned here"
+    assert cli(cluster.home, *sets, "--set", "train.needs=gpu", "drain").exit_code == 0
+    assert all({"memory", "data"} <= done for done in steps_of(cluster, SESSIONS).values())
+    assert fake.runs("train") == [] and "train" in {job.kind for job in cluster.queue.open()}
+
+
 def test_what_a_dead_worker_did_another_does_within_its_lease(cluster: Cluster) -> None:
     (cluster.fake.control / "pause.json").write_text(json.dumps({"step": "memory", "where": "end"}))
     first = cluster.worker("one")

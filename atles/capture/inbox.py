@@ -66,7 +66,9 @@ class Inbox:
                 return None
             data = path.read_bytes()
         except FileNotFoundError:
-            return None  # taken by an earlier event
+            if self._leads_nowhere(path):
+                self._set_aside(path, "it is a link, and what it leads to is not there")
+            return None  # or it was taken by an earlier event
         except OSError as error:
             log.error("cannot read %s: %s; it stays where it is", path.name, error)
             return None
@@ -91,6 +93,13 @@ class Inbox:
         target = self._home.processed / self._home.completed(session.session_id).name
         self._move(path, target, content=self._kept(data, came, session, arrival))
         return arrival
+
+    def _leads_nowhere(self, path: Path) -> bool:
+        """Whether it is a link, and the file that is meant has had its time to come."""
+        try:
+            return abs(self._clock() - path.lstat().st_mtime) >= self._settle_seconds
+        except FileNotFoundError:
+            return False
 
     def _kept(self, data: bytes, came: Session, session: Session, arrival: Arrival) -> str | None:
         """What the file is to hold from now on; None if that is what it holds. The words that came are gone with it."""

@@ -136,7 +136,8 @@ class Monitor:
 
     def _offer(self, path: Path) -> None:
         try:
-            if path.exists() and not self._stopping.is_set():  # it may have been taken at an earlier offer
+            there = path.exists() or path.is_symlink()  # it may have been taken at an earlier offer
+            if there and not self._stopping.is_set():
                 self._on_file(path)
         except Exception:  # noqa: BLE001
             # A worker loop: one bad file must not keep the others waiting, and the traceback shows the bug.
@@ -148,7 +149,7 @@ class Monitor:
             for entry in entries:
                 if is_session_file(entry.name):
                     try:
-                        found.append((entry.stat().st_mtime_ns, entry.path))
+                        found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.path))
                     except FileNotFoundError:
                         continue  # taken away meanwhile
         return [Path(path) for _, path in sorted(found)]

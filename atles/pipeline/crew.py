@@ -36,6 +36,11 @@ class Crew:
         hands: int = 1,
     ) -> None:
         kinds = lanes.kinds(does)
+        others = settings.store.url and {settings.train.needs} - {
+            "",
+            *labels,
+        }  # on one machine nobody else is asked for
+        self.does = kinds - set(lanes.STEPS["train"]) if others else kinds
         self.stop_word = threading.Event()
         self.store, self.queue = store, lanes.open_queue(store, settings, does=kinds, labels=labels)
         release.sweep(store, home)

@@ -413,3 +413,17 @@ def test_what_is_no_file_is_set_aside_and_nobody_waits_for_it(inbox: Inbox, home
     assert (aside / "mine.txt").read_text() == "thesis" and (home.quarantine / pipe.name).exists()
     assert (home.quarantine / f"{folder.name}.reason.txt").read_text() == "it is no file\n"
     assert inbox.restore(folder.name) == folder and folder.is_dir()
+
+
+def test_a_link_that_leads_nowhere_is_set_aside_when_its_file_had_time_to_come(
+    inbox: Inbox, home: Home, clock: Clock, tmp_path: Path
+) -> None:
+    link = home.sessions / "completed_link.json"
+    link.symlink_to(tmp_path / "gone.json")
+    clock.ahead = 0
+    assert inbox.take(link) is None and link.is_symlink()
+    clock.ahead = SETTLE_SECONDS + 1
+    assert inbox.take(link) is None and not inbox.waiting()
+    assert "what it leads to is not there" in (home.quarantine / f"{link.name}.reason.txt").read_text()
+    assert inbox.take(home.sessions / "completed_never.json") is None
+    assert names(home.quarantine) == [f"{link.name}.reason.txt"]

@@ -1,6 +1,7 @@
 """ingest, drain, sessions and retry: what goes in, what comes of it, and what is tried again."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,17 @@ def test_a_quarantined_file_is_shown_mended_and_tried_again(call: Call, told: To
     assert [row["session_id"] for row in told("sessions")["sessions"]] == ["session_009"]
     assert "nothing of 'completed_broken.json' failed" in call("sessions", "retry", path.name, code=1).stderr
     assert "There is nothing to try again." in call("sessions", "retry", "--all").stdout
+
+
+def test_drain_ends_whatever_lies_in_sessions(told: Told, root: Path) -> None:
+    home = Home(root).create()
+    (home.sessions / "completed_folder.json").mkdir()
+    (home.sessions / "completed_link.json").symlink_to(root / "gone")
+    os.mkfifo(home.sessions / "completed_pipe.json")
+    drop(home, chat(1))
+    quick = ("--set", "daemon.settle_seconds=0.1", "--set", "daemon.poll_seconds=0.2")
+    assert told("drain", *NO_TRAINING, *quick)["quarantine"] == 3
+    assert [row["session_id"] for row in told("sessions")["sessions"]] == ["session_001"]
 
 
 def train(told: Told, root: Path, code: int = 0) -> Any:
