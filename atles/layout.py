@@ -127,6 +127,16 @@ def write_atomic(
         sync_folder(path.parent)
 
 
+def write_unless_there(path: Path, text: str) -> None:
+    """The same for a file that is likely to hold just that already. Raises OSError."""
+    data = text.encode("utf-8", "backslashreplace")
+    with suppress(FileNotFoundError):
+        if path.read_bytes() == data:
+            sync_folder(path.parent)  # who wrote it may have been killed before
+            return
+    write_atomic(path, data)
+
+
 def names(folder: Path) -> Iterator[str]:
     """The names of what is in a folder, one at a time: there may be very many. None where the folder is not there.
     Raises OSError."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atles import layout
-from atles.layout import Home, file_name, names, write_atomic
+from atles.layout import Home, file_name, names, write_atomic, write_unless_there
 
 _ODD = st.text(alphabet=st.characters(exclude_categories=()), min_size=1, max_size=400)  # lone surrogates, NUL, all
 
@@ -105,3 +105,14 @@ def test_the_names_in_a_folder_come_one_at_a_time_and_none_from_one_that_is_not_
     assert list(names(tmp_path / "gone")) == []
     with pytest.raises(NotADirectoryError):
         next(names(tmp_path / "a"))
+
+
+def test_a_file_that_holds_it_already_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_unless_there(path, "ü\n")
+    before = path.stat().st_ino
+    write_unless_there(path, "ü\n")
+    assert path.stat().st_ino == before
+    write_unless_there(path, "ue\n")
+    assert path.read_text() == "ue\n" and path.stat().st_ino != before
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -14,11 +14,11 @@ The rules, in the order in which a conversation meets them:
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from atles.layout import make_folder, write_atomic
+from atles.layout import make_folder, write_atomic, write_unless_there
 from atles.pipeline.standing import branch, standing
 from atles.records import Dataset, Example, Feedback, Message, Session, content_id
 
@@ -161,14 +161,12 @@ def _leans(question: str) -> bool:
 def write_session_files(session: Session, examples: Sequence[Example], seed_file: Path, chat_file: Path) -> None:
     """The seed's JSONL (one line per answer) and its twin in the chat format of TRL and OpenAI fine-tuning."""
     by_answer = {(example.message_id, example.instruction): example for example in examples}
-    _write_jsonl(
-        seed_file,
-        (
-            {"instruction": example.instruction, "output": example.output, "context": session.session_id}
-            for example in by_answer.values()
-        ),
+    answers = (
+        {"instruction": example.instruction, "output": example.output, "context": session.session_id}
+        for example in by_answer.values()
     )
-    _write_jsonl(chat_file, ({"messages": example.messages} for example in examples))
+    write_unless_there(seed_file, "".join(_jsonl(answers)))
+    write_unless_there(chat_file, "".join(_jsonl({"messages": example.messages} for example in examples)))
 
 
 @dataclass(frozen=True)
@@ -292,4 +290,8 @@ def _reworded(examples: Sequence[Example]) -> tuple[list[Example], list[Example]
 
 
 def _write_jsonl(path: Path, objects: Iterable[object]) -> None:
-    write_atomic(path, (json.dumps(item, ensure_ascii=False) + "\n" for item in objects))
+    write_atomic(path, _jsonl(objects))
+
+
+def _jsonl(objects: Iterable[object]) -> Iterator[str]:
+    return (json.dumps(item, ensure_ascii=False) + "\n" for item in objects)

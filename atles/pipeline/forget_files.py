@@ -6,15 +6,16 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from atles.clock import compact
-from atles.layout import Home, file_name, names, write_atomic
+from atles.layout import Home, file_name, names, write_atomic, write_unless_there
 from atles.pipeline import copies
-from atles.records import Session, canonical_json
+from atles.records import canonical_json
 from atles.store import Store
 
 _STAMP = re.compile(r"_\d{8}_\d{6}\.jsonl?\Z")  # the end of a training file's or session log's name
@@ -38,31 +39,30 @@ def forget_files(home: Home, store: Store, sessions: Iterable[str]) -> None:
     gone = set(sessions)
     if not gone:
         return
-    stored = {session_id: store.sessions.get(session_id).session for session_id in gone}
-    _silence_processed(home, stored)
+    wholly = _silence_processed(home, store, gone)
     _silence_logs(home, store, gone)
     _drop_datasets(home, gone)
-    for file in set_aside(home, [name for name, it in stored.items() if all(m.is_forgotten for m in it.messages)]):
+    for file in set_aside(home, wholly):
         # The reason first: what lists them goes by the reasons.
         for path in (file.with_name(file.name + _REASON), file):
             path.unlink(missing_ok=True)
     copies.drop_dead_backups(home)
 
 
-def with_training_files(home: Home, sessions: Iterable[str]) -> set[str]:
-    """Those of the sessions that have training files in a home. Raises OSError."""
-    return {session_id for session_id, _ in _training_files(home, set(sessions))}
+def training_files(home: Home, sessions: Iterable[str]) -> dict[str, list[Path]]:
+    """Those of the sessions that have training files in a home, and these. Raises OSError."""
+    found: dict[str, list[Path]] = {}
+    wanted = set(sessions)
+    for folder in (home.training_data, home.chat_data):
+        for session_id, file in _stamped(folder, "training", wanted):
+            found.setdefault(session_id, []).append(file)
+    return found
 
 
 def drop_training_files(home: Home, sessions: Iterable[str]) -> None:
     """Delete the training files of sessions, until the data step writes them again. Raises OSError."""
-    for _, file in list(_training_files(home, set(sessions))):
+    for file in chain.from_iterable(training_files(home, sessions).values()):
         file.unlink(missing_ok=True)
-
-
-def _training_files(home: Home, sessions: Collection[str]) -> Iterator[tuple[str, Path]]:
-    for folder in (home.training_data, home.chat_data):
-        yield from _stamped(folder, "training", sessions)
 
 
 def _stamped(folder: Path, kind: str, sessions: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -76,15 +76,20 @@ def _stamped(folder: Path, kind: str, sessions: Iterable[str]) -> Iterator[tuple
 # --- the files by which sessions came ---
 
 
-def _silence_processed(home: Home, stored: dict[str, Session]) -> None:
-    stems = tuple(home.completed(session_id).stem for session_id in stored)
+def _silence_processed(home: Home, store: Store, sessions: set[str]) -> list[str]:
+    """The sessions of which nothing is left. One at a time in memory: a wish to forget may concern very many."""
+    stems, wholly = tuple(home.completed(session_id).stem for session_id in sessions), []
     came = [name for name in names(home.processed) if name.startswith(stems)]
-    for session_id, session in stored.items():
+    for session_id in sessions:
+        session = store.sessions.get(session_id).session
+        if all(message.is_forgotten for message in session.messages):
+            wholly.append(session_id)
         *older, newest = [None, *_processed(home, session_id, came)]
         if newest:
-            write_atomic(newest, canonical_json(session.as_json()))
+            write_unless_there(newest, canonical_json(session.as_json()))
         for file in filter(None, older):
             file.unlink(missing_ok=True)
+    return wholly
 
 
 def _processed(home: Home, session_id: str, came: Iterable[str]) -> list[Path]:
@@ -116,9 +121,9 @@ def _silence_logs(home: Home, store: Store, sessions: set[str]) -> None:
         if entry is None:
             log.unlink(missing_ok=True)
         else:
-            write_atomic(log, json.dumps(entry, indent=2))
-    if home.master_log.exists():
-        write_atomic(home.master_log, _silent_lines(home.master_log, sessions))
+            write_unless_there(log, json.dumps(entry, indent=2))
+    if any(line != silent for line, silent in _silent_lines(home.master_log, sessions)):
+        write_atomic(home.master_log, (silent for _, silent in _silent_lines(home.master_log, sessions)))
 
 
 def _logged(store: Store, session_id: str, name: str) -> dict[str, Any] | None:
@@ -130,12 +135,12 @@ def _logged(store: Store, session_id: str, name: str) -> dict[str, Any] | None:
     return found
 
 
-def _silent_lines(master_log: Path, sessions: set[str]) -> Iterator[str]:
-    """The master log's lines, one at a time: they are those of years."""
+def _silent_lines(master_log: Path, sessions: set[str]) -> Iterator[tuple[str, str]]:
+    """The master log's lines as they are and as they are to be, one at a time: they are those of years."""
     named = {json.dumps(session_id) for session_id in sessions}
-    with open(master_log, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-        for line in lines:
-            yield _silent_line(line, sessions) if not named.isdisjoint(_WHOSE.findall(line)) else line
+    with suppress(FileNotFoundError), open(master_log, encoding="utf-8", errors="surrogateescape", newline="\n") as log:
+        for line in log:
+            yield line, _silent_line(line, sessions) if not named.isdisjoint(_WHOSE.findall(line)) else line
 
 
 def _silent_line(line: str, sessions: set[str]) -> str:

@@ -1,11 +1,13 @@
 """What a machine does for others over the network, now and then, and whatever others left it to do."""
 
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 from atles.layout import Home, write_atomic
 from atles.pipeline import release
 from atles.pipeline.finetune import ModelFineTuner
-from atles.pipeline.forget_files import drop_training_files, forget_files, with_training_files
+from atles.pipeline.forget_files import forget_files, training_files
 from atles.pipeline.shelf import Shelf
 from atles.store import Store
 from atles.store.sqlite import SQLite
@@ -33,8 +35,8 @@ def forget_here(store: Store, home: Home, tuner: ModelFineTuner) -> None:
         return
     names = {session_id for _, session_id in news}
     forget_files(home, store, names)
-    for name in sorted(with_training_files(home, names)):
-        _train_without(store, home, tuner, name)
+    for name, files in sorted(training_files(home, names).items()):
+        _train_without(store, home, tuner, name, files)
     write_atomic(home.forgotten, str(news[-1][0]))
 
 
@@ -46,13 +48,17 @@ def _done(home: Home) -> int:
         return 0
 
 
-def _train_without(store: Store, home: Home, tuner: ModelFineTuner, name: str) -> None:
+def _train_without(store: Store, home: Home, tuner: ModelFineTuner, name: str, files: Sequence[Path]) -> None:
     """Bring a session's training files up to its examples, under the lock under which the data step makes both: it may
     have done so already, on this machine or another, or is still to come."""
     with store.transaction():
         store.sessions.lock(store.sessions.get(name).user)
         stored, examples = store.sessions.get(name), store.examples.of_session(name)
+        written = ""
+        # Of several machines each has the files that it made: another one makes them, if there is something.
         if examples or isinstance(store.database, SQLite):
-            tuner.prepare_training_data(stored.session, list(examples), stored.received_at, grown=True)
-        else:  # of several machines each has the files that it made; another one makes them, if there is something
-            drop_training_files(home, [name])
+            path = tuner.prepare_training_data(stored.session, list(examples), stored.received_at, grown=False)
+            written = path.name
+        for file in files:
+            if file.name != written:
+                file.unlink(missing_ok=True)
