@@ -96,11 +96,15 @@ class SQLite(Database):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with _EXPLAINED:
-            connection = self._connection
-            inside = connection.in_transaction
-            if not inside:
-                connection.execute("begin immediate")
+        try:
+            with _EXPLAINED:
+                connection = self._connection
+                inside = connection.in_transaction
+                if not inside:
+                    connection.execute("begin immediate")
+        except StoreError:
+            self._check_file()  # SQLite says "disk I/O error" of a file that is moved at this very moment
+            raise
         if inside:
             yield
             return

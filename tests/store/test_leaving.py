@@ -87,15 +87,17 @@ def test_somebody_who_writes_without_end_is_not_waited_for_forever(
     store: Store, monkeypatch: pytest.MonkeyPatch, postgresql: str
 ) -> None:
     monkeypatch.setattr(leaving, "_WAIT_SECONDS", 1)
-    goes_on = threading.Event()
+    writes, goes_on = threading.Event(), threading.Event()
 
     def write() -> None:
         with store.transaction():
             store.sessions.add(session("one", "u: a"), 5)
+            writes.set()
             goes_on.wait(20)
 
     if isinstance(store.database, PostgreSQL):
         writer = Writer(write)
+        assert writes.wait(20)
     else:  # whoever reads keeps what was written in the journal
         store.sessions.add(session("one", "u: a"), 5)
         execute(store, "begin")
