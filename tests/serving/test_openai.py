@@ -204,6 +204,8 @@ def test_a_call_can_be_ended_from_another_thread() -> None:
         (format_datetime(datetime.now(UTC) + timedelta(hours=6), usegmt=True), 18_000, 21_601),  # made at import
         (format_datetime(datetime.now(UTC) - timedelta(days=3), usegmt=True), 0, 0),
     ],
+    # named: an id with the time in it differs between the processes that share the tests
+    ids=["seconds", "less than one", "negative", "years", "in six hours", "three days ago"],
 )  # fmt: skip
 def test_retry_after_is_honoured(header: str, least: float, most: float) -> None:
     wait = failure(status(429, "wait", header)).retry_after
