@@ -26,9 +26,11 @@ from atles.queue import Job
 from atles.records import canonical_json
 from atles.settings import Settings, listed
 from atles.store import existing_store, open_store
+from atles.upkeep.check_files import database
 from atles.upkeep.clocks import Clocks, last_seen, passed, set_meanwhile
 from atles.upkeep.disk import DiskWatch
 from atles.upkeep.errands import errands
+from atles.upkeep.finding import OK
 from atles.upkeep.house import Chore, House
 from atles.upkeep.notify import Supervisor
 from atles.upkeep.pulse import Part, Pulse
@@ -114,6 +116,8 @@ class LearningDaemon:
         self._started, self._started_passed = time.monotonic(), passed()
         self._gateway = None  # of an earlier start
         self._tell_owner()
+        if not settings.store.url and (lost := database(home)).state != OK:
+            log.error("%s: %s", lost.detail, lost.fix)
         self.store = open_store(home, settings)
         self._progress = ProgressNote(home, self._on_progress)
         self._crew = Crew(

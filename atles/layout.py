@@ -36,6 +36,7 @@ class Home:
         self.config = self.root / "atles.toml"
         self.secrets = self.root / "atles.env"
         self.database = self.root / "atles.db"
+        self.migrated = self.root / "atles.db.migrated"  # the same, after it was moved to PostgreSQL
         self.training_data = self.root / "training_data"
         self.chat_data = self.training_data / "chat"
         self.datasets = self.training_data / "datasets"

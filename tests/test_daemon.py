@@ -139,6 +139,23 @@ def test_a_broken_database_is_an_error_and_leaves_no_lock(home: Home, fake: Fake
     assert owner(home) is None
 
 
+def test_a_database_that_is_gone_is_not_begun_anew_in_silence(home: Home, fake: FakePrograms) -> None:
+    drop(home, chat(1))
+    daemon = LearningDaemon(home, Settings(daemon=DaemonSettings(settle_seconds=0)))
+    daemon.start()
+    assert daemon.drain() == []
+    daemon.stop()
+    home.database.rename(home.migrated)
+    with pytest.raises(StoreError, match="moved to PostgreSQL"):
+        daemon.start()
+    assert owner(home) is None and not home.database.exists()
+    home.migrated.unlink()
+    daemon.start()
+    daemon.stop()
+    (lost,) = [line for line in home.log.read_text().splitlines() if " - ERROR - " in line]
+    assert "atles.db is gone, though 1 session was learned" in lost and "atles restore" in lost
+
+
 def test_the_status_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(AtlesError, match="there is no ATLES home at"):
         home_status(Home(tmp_path / "none"))

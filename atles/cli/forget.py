@@ -10,9 +10,7 @@ from atles.cli.command import Command, Scope
 from atles.cli.show import answer, count
 from atles.errors import AtlesError
 from atles.insights.status import owner
-from atles.pipeline import copies
 from atles.pipeline.erase import erase, mark
-from atles.pipeline.forget_files import set_aside
 from atles.pipeline.shelf import open_shelf
 from atles.store import Store
 from atles.store.adapters import BASE
@@ -59,13 +57,7 @@ def delete(
     if not yes:
         _ask(marked.texts)
     document = erase(open_shelf(scope.home, scope.settings()), store, scope.queue(store), marked)
-    left = {
-        "set_aside": [str(it) for it in set_aside(scope.home, document["sessions"])],
-        "copies": [
-            str(it) for it in copies.holding(scope.home, store, document["sessions"], [it.id for it in marked.memories])
-        ],
-    }
-    answer(scope, {**document, **left, "daemon_runs": owner(scope.home) is not None}, _view)
+    answer(scope, {**document, "home": str(scope.home.root), "daemon_runs": owner(scope.home) is not None}, _view)
 
 
 def _ask(texts: Iterable[str]) -> None:
@@ -86,8 +78,9 @@ def _view(done: dict[str, Any]) -> "Iterator[RenderableType]":
         yield f"Copies that machines share are not deleted yet, the daemons try it again: {done['not_deleted']}"
     if done["set_aside"]:
         files = ", ".join(done["set_aside"])
-        yield f"In quarantine, of the same sessions and as they came: {files}; delete them if you need them no more."
+        yield f"Left in {done['home']}, as they came: {files}; delete them if you need them no more."
     if done["copies"]:
-        yield f"These older copies still hold it: {', '.join(done['copies'])}; delete them if you need them no more."
+        files = ", ".join(done["copies"])
+        yield f"Older copies in {done['home']} still hold it: {files}; delete them if you need them no more."
     if done["sessions"] and not done["daemon_runs"]:
         yield "Training data follows at the next `atles start` or `atles drain`."

@@ -13,6 +13,8 @@ from atles.cli.command import Command, Failure, Scope
 from atles.cli.show import answer, duration
 from atles.insights.status import owner
 from atles.layout import make_folder, private
+from atles.upkeep.check_files import database
+from atles.upkeep.finding import OK
 
 _LOOK_SECONDS = 0.05
 
@@ -78,7 +80,9 @@ def run_command(scope: Scope) -> list[str]:
 def _start(scope: Scope) -> tuple[str, int]:
     """Start `atles run` in a session of its own, and wait for its first line."""
     home = scope.home
-    scope.settings()  # a setting that is wrong is said here, as by every command
+    settings = scope.settings()  # a setting that is wrong is said here, as by every command
+    if not settings.store.url and (lost := database(home)).state != OK:
+        click.echo(f"{lost.detail}: {lost.fix}", err=True)
     make_folder(home.daemon)
     # It logs to daemon.log; this file is for what comes before that, and for a crash of Python itself.
     last_words = home.daemon / "daemon.err"

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from atles.errors import ArtifactError
+from atles.layout import Home
+from atles.pipeline import copies
 from atles.pipeline.forget import forget_memories, forget_messages, forget_session
+from atles.pipeline.forget_files import set_aside
 from atles.pipeline.jobs import forget_everywhere, made_again
 from atles.pipeline.shelf import Shelf
 from atles.queue import Queue
@@ -46,6 +50,7 @@ def mark(
 def erase(shelf: Shelf, store: Store, queue: Queue, marked: Marked) -> dict[str, Any]:
     """Forget it everywhere, all or nothing, and say what that came to. Raises OSError where files cannot be changed.
 
+    `set_aside` and `copies` are files that still hold it, by their names in the home: whoever asks decides about them.
     `not_deleted` says why what is shared could not be deleted yet, where that is so: the daemons try it again.
     """
     with store.transaction():
@@ -63,9 +68,15 @@ def erase(shelf: Shelf, store: Store, queue: Queue, marked: Marked) -> dict[str,
         "sessions": names,
         "retired": retired,
         "serves": active or None,
+        "set_aside": _named(shelf.home, set_aside(shelf.home, names)),
+        "copies": _named(shelf.home, copies.holding(shelf.home, store, names, [it.id for it in marked.memories])),
     }
     try:
         shelf.withdraw(store.adapters.list())  # not in the transaction: others would wait for the network
     except ArtifactError as error:
         return said | {"not_deleted": str(error)}
     return said
+
+
+def _named(home: Home, files: Iterable[Path]) -> list[str]:
+    return [str(file.relative_to(home.root)) for file in files]

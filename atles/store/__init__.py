@@ -6,7 +6,7 @@ from atles.errors import AtlesError
 from atles.layout import Home
 from atles.settings import Settings
 from atles.store.adapters import Adapters
-from atles.store.database import Database
+from atles.store.database import Database, Unusable
 from atles.store.examples import Examples
 from atles.store.feedback import FeedbackGiven
 from atles.store.keys import Keys
@@ -46,7 +46,7 @@ class Store:
 
 def existing_store(home: Home, settings: Settings) -> Store:
     """The same, of a home that exists: looking at one never makes one. Raises AtlesError."""
-    if not settings.store.url and not home.database.exists():
+    if not (settings.store.url or home.database.exists() or home.migrated.exists()):
         raise AtlesError(
             f"there is no ATLES home at {home.root}; choose another with --home, or make this one with `atles start`"
         )
@@ -57,6 +57,11 @@ def open_store(home: Home, settings: Settings) -> Store:
     """The store that the settings name: PostgreSQL, or the home's SQLite file. Raises StoreError, also for one that a
     home is being moved to, or was moved away from."""
     if not settings.store.url:
+        if home.migrated.exists() and not home.database.exists():
+            raise Unusable(
+                f"{home.database} was moved to PostgreSQL",
+                "let store.url, or ATLES_STORE_URL, say where that is; docs/operations.md says how to go back",
+            )
         return Store(home.database)
     from atles.store.postgresql import PostgreSQL  # its driver takes megabytes
     from atles.store.transfer import check  # it needs Store

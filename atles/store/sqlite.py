@@ -78,8 +78,9 @@ class SQLite(Database):
         if connection is None:
             self._check_file()
             connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+                f"{self.path.absolute().as_uri()}?mode=rw",  # never a new file: this one may be moved at this moment
+                uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+            )  # fmt: skip
             connection.row_factory = sqlite3.Row
             connection.execute("pragma journal_mode = wal")
             # A commit is on the disk before a session's file moves away: FULL, not NORMAL.

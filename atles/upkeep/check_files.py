@@ -17,7 +17,7 @@ from atles.insights.status import owner
 from atles.layout import Home, make_folder, names, sync_folder, write_atomic
 from atles.scratch import killed, take_away
 from atles.upkeep import files
-from atles.upkeep.finding import FAIL, OK, REPAIR, RESTORE, WARN, Finding, some
+from atles.upkeep.finding import FAIL, OK, REPAIR, WARN, Finding, some
 from atles.upkeep.privacy import exposed
 
 
@@ -40,15 +40,15 @@ def daemon(home: Home) -> Finding:
 
 
 def database(home: Home) -> Finding:
-    """A database in a file that is not there: in a home that has learned something, it is lost."""
-    learned = len(_learned(home))
-    if home.database.exists() or not learned:
+    """A database in a file that is not there: in a home that has learned something, it is lost, unless it was moved."""
+    learned = 0 if home.database.exists() or home.migrated.exists() else len(_learned(home))
+    if not learned:
         return Finding("database", OK, "as it should be")
     sessions = "1 session was" if learned == 1 else f"{learned:,} sessions were"
-    if (moved := home.database.with_name(f"{home.database.name}.migrated")).exists():
-        fix = f"{moved.name} was moved to PostgreSQL: let store.url, or ATLES_STORE_URL, say where that is"
-    else:
-        fix = f"{RESTORE} (copy processed/*.json into sessions/, `atles start`)"
+    fix = (
+        "`atles restore BACKUP --home NEW` makes a home of a backup; without one, `atles start` begins anew and "
+        f"{REPAIR} has the files in processed/ learned again"
+    )
     return Finding("database", FAIL, f"{home.database.name} is gone, though {sessions} learned", fix)
 
 

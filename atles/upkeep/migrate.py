@@ -247,9 +247,10 @@ def _held(home: Home) -> Iterator[None]:
 
 def _set_aside(home: Home) -> str:
     """Give the SQLite file, which is `held`, another name, so that nothing goes on in it; its name."""
-    stem, number = f"{home.database.name}.migrated", 1
-    while (kept := home.database.with_name(stem if number == 1 else f"{stem}.{number}")).exists():
+    kept, number = home.migrated, 1
+    while kept.exists():
         number += 1
+        kept = home.migrated.with_name(f"{home.migrated.name}.{number}")
     home.database.rename(kept)
     for ending in ("-wal", "-shm"):  # empty; the next file of that name is to have its own
         home.database.with_name(home.database.name + ending).unlink(missing_ok=True)

@@ -92,10 +92,11 @@ def test_it_says_what_still_holds_it(trained: Home, call: Call, told: Told) -> N
     (killed / ".lock").touch()
     message = told("sessions", "show", "s07")["messages"][0]
     done = told("forget", "--message", message["id"], "--yes")
-    assert done["copies"] == [str(old)] and done["set_aside"] == [str(trained.quarantine / "completed_s07.json")]
+    aside_too = trained.quarantine / "completed_s07.json"
+    assert done["copies"] == ["atles.db.migrated"] and done["set_aside"] == [str(aside_too.relative_to(trained.root))]
     assert not killed.exists()
     said = call("forget", "--session", "s06", "--session", "s07", "--yes").stdout.replace("\n", " ")
-    assert "older copies still hold it" in said and "quarantine" not in said
+    assert "still hold it: atles.db.migrated" in said and "quarantine" not in said
     assert holding(trained, b"Odette") == [old], "that one is theirs to delete"
     old.unlink()
     done = told("forget", "--session", "s06", "--yes")

@@ -66,6 +66,14 @@ def test_start_says_why_it_failed(process: Process, root: Path) -> None:
     assert said.count("\n") == 1
 
 
+def test_start_says_that_the_database_is_gone(process: Process, root: Path) -> None:
+    drop(Home(root), chat(1))
+    process("drain", *NO_TRAINING)
+    Home(root).database.unlink()
+    assert "atles.db is gone, though 1 session was learned: `atles restore" in process("start", *NO_TRAINING).stderr
+    assert process("restart", *NO_TRAINING).stderr == ""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_run_drains_when_it_is_told_to_end(root: Path, number: signal.Signals) -> None:
     home = Home(root).create()

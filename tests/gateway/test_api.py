@@ -1,6 +1,8 @@
 """The API below /api: what each route says and does, and what it says to what it does not understand."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -170,9 +172,13 @@ def test_forgetting_is_everywhere_and_all_or_nothing(trained: Served) -> None:
     assert trained.admin("POST", "/api/forget", {"sessions": ["session_001", "nobody's"]}).status == 404
     assert "painted" in trained.admin.get("/api/sessions/session_001")["messages"][1]["content"]
     message = trained.admin.get("/api/sessions/session_002")["messages"][1]["id"]
+    trained.store.database.settle()
+    copy = Path(shutil.copy(trained.home.database, trained.home.migrated))
     done = trained.admin.post("/api/forget", {"sessions": ["session_001"], "messages": [message]})
     assert done["sessions"] == ["session_001", "session_002"] and done["messages"] == 5
     assert done["retired"] == [adapter] and done["serves"] is None
+    assert done["copies"] == ["atles.db.migrated"] and done["set_aside"] == []
+    copy.unlink()
     assert trained.admin.get("/api/sessions/session_001")["messages"][1]["content"] == ""
     assert {LEARN, TRAIN} <= set(trained.woken) and {job.kind for job in trained.pipeline.queue.open()} >= {
         "data",

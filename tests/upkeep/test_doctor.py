@@ -286,15 +286,15 @@ def test_a_database_that_is_gone(here: Lived) -> None:
     assert set(found) == {"database"} and found["database"].state == FAIL and found["database"].repair is None
     number = len({json.loads(line)["session_id"] for line in here.home.master_log.read_text().splitlines()})
     assert found["database"].detail == f"atles.db is gone, though {number} sessions were learned" and number > 10
-    assert "atles restore" in found["database"].fix and "docs/operations.md" in found["database"].fix
+    assert "atles restore" in found["database"].fix and "doctor --repair" in found["database"].fix
     shutil.rmtree(here.home.logs)
     for path in list(here.home.processed.iterdir())[1:]:
         path.unlink()
     (lost,) = [it for it in examine(here.home, here.settings, None, here.now) if it.state == FAIL]
     assert lost.detail == "atles.db is gone, though 1 session was learned"
     (here.home.root / "atles.db.migrated").touch(0o600)
-    (lost,) = [it for it in examine(here.home, here.settings, None, here.now) if it.state == FAIL]
-    assert "ATLES_STORE_URL" in lost.fix
+    (moved,) = [it for it in examine(here.home, here.settings, None, here.now) if it.state == FAIL]
+    assert "was moved to PostgreSQL" in moved.detail and "ATLES_STORE_URL" in moved.fix
 
 
 def test_a_home_that_has_learned_nothing_lacks_no_database(home: Home) -> None:

@@ -68,6 +68,8 @@ FORGOTTEN = schema.obj(
         "sessions": schema.array(schema.text(), "In which these were."),
         "retired": schema.array(schema.text(), "Adapters that saw them: deleted."),
         "serves": schema.or_null(schema.text("The adapter that answers now; null: the base model.")),
+        "set_aside": schema.array(schema.text(), "Files of these sessions in quarantine, as they came: not deleted."),
+        "copies": schema.array(schema.text(), "Older copies of the database that still hold it: not deleted."),
         "conversations": schema.array(schema.text(), "Conversations with the gateway that were dropped."),
         "not_deleted": schema.text("Why copies that machines share are not deleted yet; the daemons try it again."),
     },
