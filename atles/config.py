@@ -61,11 +61,11 @@ def load_settings(
     return settings
 
 
-def environment(name: str) -> str:
-    """A secret that a setting names instead of holding it. Raises ConfigError if it is not there."""
+def environment(name: str, setting: str) -> str:
+    """A secret that `setting` names instead of holding it. Raises ConfigError if it is not there."""
     value = os.environ.get(name, "")
     if not value:
-        raise ConfigError(f"memory.llm_api_key_env names {name}, and the environment holds no such variable")
+        raise ConfigError(f"{setting} names {name}, and the environment holds no such variable")
     return value
 
 

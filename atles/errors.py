@@ -4,7 +4,9 @@
     ├── ConfigError          a setting is unknown or ill-typed
     ├── HomeLocked           another daemon owns this home
     ├── StoreError           the database cannot be used
-    │   └── Duplicate        a row with this key is there already
+    │   ├── Duplicate        a row with this key is there already
+    │   ├── Unusable         it was moved, or is of a newer version: not to be used as things are
+    │   └── Different        a copy is not what it was copied from
     ├── InvalidSession       a session file that cannot be read as a session
     ├── SessionConflict      a known session id with another history
     ├── UnknownAdapter       no adapter of that name
@@ -40,6 +42,21 @@ class StoreError(AtlesError):
 
 class Duplicate(StoreError):
     """A row with this key is there already, or refers to none."""
+
+    retryable = False
+
+
+class Unusable(StoreError):
+    """Nothing is wrong with the database, and it is not to be used as things are: `what` says why, `way_out` what to
+    do. The message says both."""
+
+    def __init__(self, what: str, way_out: str) -> None:
+        super().__init__(f"{what}; {way_out}")
+        self.what, self.way_out = what, way_out
+
+
+class Different(StoreError):
+    """A copy is not what it was copied from."""
 
     retryable = False
 

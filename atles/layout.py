@@ -1,11 +1,14 @@
 """Where everything lies below one home folder. The layout is a public contract: see docs/storage.md."""
 
+import errno
 import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 DEFAULT_HOME = "./atles_memory"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\Z")
@@ -43,8 +46,10 @@ class Home:
         self.models = self.root / "models"
         self.adapters = self.root / "adapters"
         self.work = self.root / "work"
+        self.progress = self.work / "progress.json"
         self.daemon = self.root / "learning_daemon"
         self.log = self.daemon / "daemon.log"
+        self.last_words = self.daemon / "daemon.err"
         self.lock = self.daemon / "daemon.lock"
         self.owner = self.daemon / "daemon.json"
         self.socket = self.daemon / "api.sock"
@@ -112,7 +117,24 @@ def write_atomic(
     Who writes many files into a folder may leave out `sync_name` and call `sync_folder` once for all.
     Raises OSError (disk full, read-only); the old file is then unchanged and no temporary file is left.
     """
-    pieces = [data] if isinstance(data, bytes | str) else data
+    with _written(path, [data] if isinstance(data, bytes | str) else data, exported) as temporary:
+        os.replace(temporary, path)
+    if sync_name:
+        sync_folder(path.parent)
+
+
+def write_anew(path: Path, text: str) -> Path:
+    """The same, but never in the place of another file: under that name or the next that is free (see `take_name`);
+    which. Raises OSError."""
+    with _written(path, [text], exported=False) as temporary:
+        taken = take_name(temporary, path)
+    sync_folder(path.parent)
+    return taken
+
+
+@contextmanager
+def _written(path: Path, pieces: Iterable[bytes | str], exported: bool) -> Iterator[Path]:
+    """A temporary file beside `path` with all of it, synced, to be given its name."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with open(temporary, "wb", opener=None if exported else private) as file:
@@ -120,12 +142,10 @@ def write_atomic(
                 file.write(piece if isinstance(piece, bytes) else piece.encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        yield temporary
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if sync_name:
-        sync_folder(path.parent)
 
 
 def write_unless_there(path: Path, text: str) -> None:
@@ -144,6 +164,71 @@ def names(folder: Path) -> Iterator[str]:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             yield entry.name
+
+
+def numbered(path: Path, mark: str = ".", ending: str | None = None) -> Iterator[Path]:
+    """A name, and the same with a number for when it is taken: `a.json`, `a.2.json`, `a.3.json`, …"""
+    ending = path.suffix if ending is None else ending
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.name.removesuffix(ending)}{mark}{number}{ending}")
+
+
+def take_name(file: Path, path: Path, *, mark: str = ".", ending: str | None = None) -> Path:
+    """Give a file the name `path`, in whatever folder of the same disk, or the next that is free (see `numbered`); which.
+
+    It takes no other's place, whoever else writes there: the name is a hard link, which is made only where nothing is.
+    Where a file system has none (FAT, some shares), an empty file holds the name until the file comes. A kill in between
+    leaves the file under both names, or that empty file. Nothing is synced.
+    Raises OSError; the file then has its old name only.
+    """
+    give = _link if S_ISREG(file.lstat().st_mode) else _rename
+    for target in numbered(path, mark, ending):
+        with suppress(FileExistsError):
+            give(file, target)
+            return target
+    raise AssertionError  # there are more numbers than files
+
+
+def _link(file: Path, target: Path) -> None:
+    """Raises FileExistsError where another file has that name."""
+    try:
+        os.link(file, target)
+    except FileNotFoundError:
+        raise
+    except FileExistsError:
+        if not _one(file, target):  # else somebody was killed, or is at it now, between this and what follows
+            raise
+    except OSError:  # it has no links; or the file is another user's (Linux's fs.protected_hardlinks)
+        return _rename(file, target)
+    try:
+        file.unlink(missing_ok=True)
+    except OSError:
+        with suppress(OSError):
+            target.unlink()
+        raise
+
+
+def _one(file: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(file.lstat(), other.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _rename(file: Path, target: Path) -> None:
+    """Raises FileExistsError where another file has that name."""
+    if S_ISDIR(file.lstat().st_mode):  # goes over nothing but an empty folder
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        os.rename(file, target)
+        return
+    os.close(private(str(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    try:
+        os.replace(file, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -89,7 +89,7 @@ def plain_text(content: Any) -> str:
     if isinstance(content, list):
         parts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
         return printable("\n".join(part for part in parts if isinstance(part, str)))
-    return printable(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False))
+    return printable(json.dumps(content, ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True)

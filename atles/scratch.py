@@ -34,7 +34,7 @@ def scratch(work: Path) -> Iterator[Path]:
 
 
 def is_scratch(folder: Path) -> bool:
-    """Whether it is such a folder; those of earlier versions had no lock."""
+    """Whether it is such a folder, and has a lock; those of earlier versions had none."""
     return folder.name.startswith(_BEGINS) and (folder / _LOCK).exists()
 
 
@@ -47,6 +47,11 @@ def in_use(folder: Path) -> bool:
         return True
     lock.release()
     return False
+
+
+def folders(work: Path) -> list[Path]:
+    """All of them, also those of earlier versions."""
+    return [work / name for name in sorted(names(work)) if name.startswith(_BEGINS)]
 
 
 def running(work: Path) -> bool:
@@ -70,7 +75,7 @@ def take_away(folder: Path) -> None:
 
 
 def _all(work: Path) -> list[Path]:
-    return [it for it in (work / name for name in sorted(names(work))) if is_scratch(it)]
+    return [it for it in folders(work) if is_scratch(it)]
 
 
 def _lock(folder: Path) -> FileLock:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+STEPS = ("memory", "data", "train", "log")  # what a worker can be asked to do
+
 
 def _setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
@@ -14,7 +16,7 @@ def _setting(default: Any, help: str) -> Any:
 class DaemonSettings:
     poll_seconds: float = _setting(5.0, "look into sessions/ this often, even when no file event came")
     idle_minutes: float = _setting(30.0, "close a session whose host wrote nothing for this long")
-    steps: str = _setting("memory,data,train,log", "what it does itself; the rest is for `atles worker` (PostgreSQL)")
+    steps: str = _setting(",".join(STEPS), "what it does itself; the rest is for `atles worker` (PostgreSQL)")
     labels: str = _setting("", "what its machine can, as gpu: see train.needs; several with commas")
     settle_seconds: float = _setting(10.0, "a file that cannot be parsed yet may be unfinished for this long")
 
@@ -209,7 +211,6 @@ class Settings:
     models: Mapping[str, ModelServer] = field(default_factory=dict)
 
 
-STEPS = frozenset(("memory", "data", "train", "log"))  # what a worker can be asked to do
 SECTIONS = tuple(section.name for section in fields(Settings) if section.name != "models")
 
 
@@ -232,7 +233,7 @@ _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 RULES = (
     ("daemon.poll_seconds", lambda v: v > 0, "must be above 0"),
     ("daemon.idle_minutes", lambda v: v > 0, "must be above 0"),
-    ("daemon.steps", lambda v: not v or set(v.split(",")) <= STEPS, f"must be some of {','.join(sorted(STEPS))}"),
+    ("daemon.steps", lambda v: not v or set(v.split(",")) <= {*STEPS}, f"must be some of {','.join(STEPS)}"),
     ("daemon.labels", _LABELS.match, "must be small letters, digits and -, with commas between them"),
     ("daemon.settle_seconds", lambda v: v >= 0, "must not be negative"),
     ("queue.max_attempts", lambda v: v >= 1, "must be at least 1"),

@@ -7,7 +7,8 @@ import pytest
 from atles.config import load_settings, masked
 from atles.errors import ConfigError
 from atles.layout import Home
-from atles.settings import Settings, help_texts, keys
+from atles.pipeline import lanes
+from atles.settings import STEPS, Settings, help_texts, keys
 
 
 def load(
@@ -23,6 +24,10 @@ def error(*args: object) -> str:
     with pytest.raises(ConfigError) as caught:
         load(*args)  # type: ignore[arg-type]
     return str(caught.value)
+
+
+def test_the_steps_that_can_be_named_are_those_that_there_are() -> None:
+    assert tuple(lanes.STEPS) == STEPS
 
 
 def test_defaults_need_no_file_and_create_nothing(tmp_path: Path) -> None:

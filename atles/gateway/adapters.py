@@ -54,7 +54,7 @@ def _server(home: Home, settings: Settings, store: Store, find: Callable[[str], 
         raise ConfigError(f"serve.by = {name!r} names no [models.{name}] with kind = vllm or ollama")
     if not chosen.model:
         raise ConfigError(f"[models.{name}] must say with model = … what the base model is called there")
-    key = environment(chosen.api_key_env) if chosen.api_key_env else ""
+    key = environment(chosen.api_key_env, f"models.{name}.api_key_env") if chosen.api_key_env else ""
     if chosen.kind == "vllm":
         shelf = open_shelf(home, settings)
         return VLLM(chosen.url, chosen.model, key, lambda adapter: shelf.adapter(store.adapters.get(adapter)))

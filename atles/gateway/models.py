@@ -104,7 +104,9 @@ class Models:
             self._servers.append(ModelServer("*", upstream, api_key_env=key))
         # More of a name is more to the point: "llama*" before "*".
         self._servers.sort(key=lambda server: ("*" in server.name, -len(server.name)))
-        self._keys = {server.name: environment(server.api_key_env) for server in self._servers if server.api_key_env}
+        self._keys = {
+            it.name: environment(it.api_key_env, _names(settings, it)) for it in self._servers if it.api_key_env
+        }
 
     async def resolve(self, name: str) -> Target:
         """Raises Refusal."""
@@ -193,6 +195,11 @@ class Models:
         yield OURS
         yield from (f"{OURS}:{name}" for name in self._promoted())
         yield from (server.name for server in self._servers if "*" not in server.name)
+
+
+def _names(settings: Settings, server: ModelServer) -> str:
+    """The setting that names where a server's key is."""
+    return f"models.{server.name}.api_key_env" if server.name in settings.models else "gateway.upstream_key_env"
 
 
 @lru_cache(256)

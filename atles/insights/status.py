@@ -64,7 +64,7 @@ def status(home: Home, store: Store, queue: Queue, settings: Settings) -> dict[s
 def progress(home: Home) -> dict[str, Any] | None:
     """The last word of a running training or evaluation; None if there is none."""
     try:
-        return json.loads((home.work / "progress.json").read_text("utf-8"))
+        return json.loads(home.progress.read_text("utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
 

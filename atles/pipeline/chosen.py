@@ -37,6 +37,6 @@ def model_server(settings: MemorySettings, store: Store) -> Model:
     """The model server that the settings name, held to its tokens a day. Raises ConfigError."""
     from atles.serving.openai import Endpoint  # loaded where it is used, too
 
-    key = environment(settings.llm_api_key_env) if settings.llm_api_key_env else ""
+    key = environment(settings.llm_api_key_env, "memory.llm_api_key_env") if settings.llm_api_key_env else ""
     endpoint = Endpoint(settings.llm_url, settings.llm_model, key, settings.llm_timeout_seconds)
     return Metered(endpoint, store.spending, settings.llm_tokens_per_day)

@@ -36,7 +36,7 @@ def _copies(home: Home) -> Iterator[Path]:
     for name in sorted(names(home.root)):
         if name.startswith(base) and _COPY.fullmatch(name, len(base)):
             yield home.root / name
-    yield from sorted(home.work.glob(f"backup-*/{base}"))
+    yield from (copy for it in scratch.folders(home.work) if (copy := it / base).exists())
 
 
 def _holds(copy: Path, messages: Sequence[str], memories: Sequence[str]) -> bool:

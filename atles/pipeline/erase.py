@@ -8,7 +8,7 @@ from typing import Any
 from atles.errors import ArtifactError
 from atles.layout import Home
 from atles.pipeline import copies
-from atles.pipeline.forget import forget_memories, forget_messages, forget_session
+from atles.pipeline.forget import forget
 from atles.pipeline.forget_files import set_aside
 from atles.pipeline.jobs import forget_everywhere, made_again
 from atles.pipeline.shelf import Shelf
@@ -48,23 +48,27 @@ def mark(
 
 
 def erase(shelf: Shelf, store: Store, queue: Queue, marked: Marked) -> dict[str, Any]:
-    """Forget it everywhere, all or nothing, and say what that came to. Raises OSError where files cannot be changed.
+    """Forget it everywhere, and say what that came to. Raises OSError where files cannot be changed: then all of it is
+    still in the store, though some files may have lost it, and doing it again completes it.
 
     `set_aside` and `copies` are files that still hold it, by their names in the home: whoever asks decides about them.
     `not_deleted` says why what is shared could not be deleted yet, where that is so: the daemons try it again.
     """
     with store.transaction():
-        done = [forget_session(store, name) for name in marked.sessions]
-        done.append(forget_messages(store, [row["rowid"] for row in marked.messages]))
-        done.append(forget_memories(store, marked.memories))
-        names = sorted({name for it in done for name in it.sessions})
+        done = forget(
+            store,
+            sessions=marked.sessions,
+            messages=[row["rowid"] for row in marked.messages],
+            memories=marked.memories,
+        )
+        names = sorted(done.sessions)
         retired = forget_everywhere(shelf.home, store, names)
         queue.put(*made_again(store, names, retired))
         _, active = store.adapters.active()
     store.database.settle()
     said = {
-        "memories": sum(it.memories for it in done),
-        "messages": sum(it.messages for it in done),
+        "memories": done.memories,
+        "messages": done.messages,
         "sessions": names,
         "retired": retired,
         "serves": active or None,

@@ -38,44 +38,45 @@ class Forgotten:
     sessions: tuple[str, ...]
 
 
-def forget_memories(store: Store, memories: Iterable[Memory]) -> Forgotten:
-    """Forget memories, and the words that said them."""
+def forget(
+    store: Store, *, sessions: Iterable[str] = (), messages: Iterable[int] = (), memories: Iterable[Memory] = ()
+) -> Forgotten:
+    """Forget all that was said in sessions, messages (rowids), and memories with the words that said them; with every
+    memory that only these words said. Raises AtlesError if there is no session of a name."""
     with store.transaction():
         gone = list(memories)
-        messages = {row["rowid"] for memory in gone for row in store.memories.sources(memory)}
+        rowids_ = sorted(
+            {
+                *messages,
+                *(row["rowid"] for it in sessions for row in store.sessions.message_rows(store.sessions.number(it))),
+                *(row["rowid"] for memory in gone for row in store.memories.sources(memory)),
+            }
+        )
+        for user in sorted(set(map(user_of, rowids_))):  # all of them before anything else is locked
+            store.sessions.lock(user)
         for memory in gone:
             store.memories.delete(memory.id)
-        done = forget_messages(store, messages)
-    return Forgotten(done.messages, done.memories + len(gone), done.sessions)
-
-
-def forget_messages(store: Store, messages: Iterable[int]) -> Forgotten:
-    """Forget messages (rowids), and every memory that only they said."""
-    rowids_ = sorted(set(messages))
-    if not rowids_:
-        return Forgotten(0, 0, ())
-    with store.transaction():
-        for user in sorted(set(map(user_of, rowids_))):
-            store.sessions.lock(user)
+        if not rowids_:
+            return Forgotten(0, len(gone), ())
         store.turns.remove_messages(rowids_)
         store.vectors.remove(rowids_)
         store.feedback.remove(rowids_)
         touched = {memory.id: memory for found in store.memories.of_messages(rowids_).values() for memory in found}
-        sessions = store.sessions.forget_messages(rowids_, timestamp())
+        touched_sessions = store.sessions.forget_messages(rowids_, timestamp())
         store.memories.drop_messages(rowids_)
-        deleted = 0
+        deleted = len(gone)
         for memory in touched.values():
             if not memory.edited and not store.memories.sources(memory):
                 store.memories.delete(memory.id)
                 deleted += 1
-        for session_id in sessions:
+        for session_id in touched_sessions:
             store.examples.blank(session_id)
             store.logs.forget(session_id)
             _prune(store, session_id)
         store.memories.drop_idle_topics()
         store.turns.wipe()
         store.memories.wipe()
-    return Forgotten(len(rowids_), deleted, tuple(sessions))
+    return Forgotten(len(rowids_), deleted, tuple(touched_sessions))
 
 
 def _prune(store: Store, session_id: str) -> None:
@@ -96,12 +97,6 @@ def _prune(store: Store, session_id: str) -> None:
     store.memories.put_session(session_id, row["message_count"], topics, preferences, data)
 
 
-def forget_session(store: Store, session_id: str) -> Forgotten:
-    """Forget all that was said in a session. Raises AtlesError if there is none of that name."""
-    stored = store.sessions.get(session_id)
-    return forget_messages(store, [row["rowid"] for row in store.sessions.message_rows(stored.number)])
-
-
 def asked(store: Store, stored: StoredSession, request: ForgetRequest) -> Forgotten:
     """Do what the user asked for in a chat: forget what the words of the request name, or what was said just before.
 
@@ -114,7 +109,7 @@ def asked(store: Store, stored: StoredSession, request: ForgetRequest) -> Forgot
         before = [n for n in sorted(rows) if n < request.message and rows[n]["role"] == "user"]
         chosen = {rows[before[-1]]["rowid"]} if before else set()
     chosen |= {rows[request.message]["rowid"]}
-    return forget_messages(store, chosen | _answers(store, chosen))
+    return forget(store, messages=chosen | _answers(store, chosen))
 
 
 def _named(store: Store, user: int, about: str, request: int) -> set[int]:

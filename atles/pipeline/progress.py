@@ -18,7 +18,7 @@ class ProgressNote:
     """Call it with the progress events of a program: phase, step, steps, loss, tokens_per_second, eta_seconds."""
 
     def __init__(self, home: Home, also: Callable[[Mapping[str, Any]], None]) -> None:
-        self._path = home.work / "progress.json"
+        self._path = home.progress
         self._also = also
         self._filed = self._logged = 0.0
         self.clear()

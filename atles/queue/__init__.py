@@ -38,7 +38,6 @@ class Job:
     attempts: int
     run_after: float
     error: str
-    created_at: str
 
 
 class Queue(Protocol):

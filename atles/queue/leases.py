@@ -26,7 +26,7 @@ class LeaseQueue:
         self,
         database: Database,
         owner: str,
-        lease_seconds: float = 60.0,
+        lease_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._db = database
@@ -135,5 +135,4 @@ def _job(row: Row) -> Job:
         row["attempts"],
         row["run_after"],
         row["error"],
-        row["created_at"],
     )

@@ -42,10 +42,10 @@ class ProcrastinateQueue:
         database: PostgreSQL,
         lanes: Mapping[str, Collection[str]],
         *,
+        lease_seconds: float,
         does: Collection[str] | None = None,
         needs: Mapping[str, str] | None = None,
         labels: Collection[str] = (),
-        lease_seconds: float = 30.0,
     ) -> None:
         self._db, self._lanes, self._needs, self._lease_seconds = database, lanes, needs or {}, lease_seconds
         self._does = {kind for kinds in lanes.values() for kind in kinds} if does is None else set(does)
@@ -229,5 +229,4 @@ def _job(row: Row) -> Job:
     return Job(
         row["id"], row["task_name"], row["queueing_lock"], asked["lane"], json.loads(asked["payload"]), state,
         row["attempts"] + (state == "running") - row["forgiven"], due.timestamp() if due else time.time(), row["error"],
-        row["created_at"],
     )  # fmt: skip

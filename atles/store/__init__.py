@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from atles.errors import AtlesError
+from atles.errors import AtlesError, Unusable
 from atles.layout import Home
 from atles.settings import Settings
 from atles.store.adapters import Adapters
-from atles.store.database import Database, Unusable
+from atles.store.database import Database
 from atles.store.examples import Examples
 from atles.store.feedback import FeedbackGiven
 from atles.store.keys import Keys

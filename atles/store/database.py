@@ -13,18 +13,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
 
-from atles.errors import StoreError
+from atles.errors import Unusable
 
 SCHEMA_VERSION = 6
-
-
-class Unusable(StoreError):
-    """Nothing is wrong with the database, and it is not to be used as things are: `what` says why, `way_out` what to
-    do. The message says both."""
-
-    def __init__(self, what: str, way_out: str) -> None:
-        super().__init__(f"{what}; {way_out}")
-        self.what, self.way_out = what, way_out
 
 
 def newer(name: str, version: int) -> Unusable:

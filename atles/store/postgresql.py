@@ -11,9 +11,9 @@ from importlib.metadata import version as installed
 from importlib.resources import files
 from typing import Any, cast
 
-from atles.errors import Duplicate, StoreError
+from atles.errors import Duplicate, StoreError, Unusable
 from atles.settings import SERVER_FORM, is_server
-from atles.store.database import SCHEMA_VERSION, Database, Unusable, named_queries, newer, text_of
+from atles.store.database import SCHEMA_VERSION, Database, named_queries, newer, text_of
 
 try:
     import psycopg
@@ -119,11 +119,6 @@ class PostgreSQL(Database):
             finally:
                 self._local.inside = False
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether this thread is inside one."""
-        return getattr(self._local, "inside", False)
-
     def lock(self, what: str) -> None:
         with self.explained():
             self.connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{self.schema} {what}"])
@@ -197,19 +192,17 @@ class PostgreSQL(Database):
                 raise newer(self.name, version)
             for number in range(version, SCHEMA_VERSION):
                 _run_script(connection, text_of(f"postgresql/migrate_{number}.sql"))
+            if version < SCHEMA_VERSION:
+                connection.execute("update store_version set version = %s", [SCHEMA_VERSION])
             if _parts(queue_version) < _parts(installed("procrastinate")):
                 for script in _queue_migrations(queue_version):
                     _run_script(connection, script)
+                connection.execute("update store_version set procrastinate = %s", [installed("procrastinate")])
             elif _parts(queue_version) > _parts(installed("procrastinate")):
                 log.warning(
                     "the queue's tables are of Procrastinate %s, this machine has %s; update it to the same",
                     queue_version, installed("procrastinate"),
                 )  # fmt: skip
-                return
-            connection.execute(
-                "update store_version set version = %s, procrastinate = %s where (version, procrastinate) <> (%s, %s)",
-                [SCHEMA_VERSION, installed("procrastinate")] * 2,
-            )
 
 
 def without_password(url: str) -> str:

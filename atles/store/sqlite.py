@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from atles.errors import Duplicate, StoreError
+from atles.errors import Duplicate, StoreError, Unusable
 from atles.layout import make_folder
-from atles.store.database import SCHEMA_VERSION, Database, Unusable, named_queries, newer, text_of
+from atles.store.database import SCHEMA_VERSION, Database, named_queries, newer, text_of
 
 _BUSY_SECONDS = 30.0
 

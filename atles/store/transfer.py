@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from atles.clock import timestamp
-from atles.errors import StoreError
+from atles.errors import Different, StoreError, Unusable
 from atles.store import Store
-from atles.store.database import Unusable
 from atles.store.tables import TABLES, Rows, Table, tables_of
 from atles.store.words import index_rest
 
@@ -78,10 +77,6 @@ def check(store: Store) -> Store:
             "name another store.url or store.schema, or none",
         )
     return store
-
-
-class Different(StoreError):
-    """A copy is not what it was copied from."""
 
 
 class Moving:

@@ -10,11 +10,12 @@ from pathlib import Path
 from stat import S_ISLNK
 
 from atles.capture import session_file
-from atles.clock import new_id
+from atles.capture.outbox import bring_in
+from atles.capture.quarantine import set_aside
 from atles.config import masked
 from atles.errors import InvalidSession
 from atles.insights.status import owner
-from atles.layout import Home, make_folder, names, sync_folder, write_atomic
+from atles.layout import Home, names
 from atles.scratch import killed, take_away
 from atles.upkeep import files
 from atles.upkeep.finding import FAIL, OK, REPAIR, WARN, Finding, some
@@ -25,7 +26,7 @@ def daemon(home: Home) -> Finding:
     """Whether one runs, and what one left that was killed."""
     if running := owner(home):
         return Finding("daemon", OK, f"runs, pid {running['pid']}")
-    left = [it for it in (home.owner, home.socket, home.work / "progress.json") if it.exists()]
+    left = [it for it in (home.owner, home.socket, home.progress) if it.exists()]
     if not left:
         return Finding("daemon", OK, "does not run; `atles start` starts it")
 
@@ -92,22 +93,15 @@ def leftovers(home: Home, now: float) -> Finding:
 
 def _taken(home: Home, path: Path) -> bool:
     """Hand an unfinished session file over if it is whole, else set it aside; which."""
-    name = f"{path.name.lstrip('.').partition('.json')[0]}.json"
+    meant = path.name.lstrip(".").partition(".json")[0].removesuffix(".tmp").removeprefix("completed_")
+    name = f"completed_{meant}.json"
     try:
         session = session_file.parse(path.read_bytes(), name)
     except InvalidSession as error:
-        target = home.quarantine / f"{path.name.lstrip('.')}.{new_id()}"
-        make_folder(home.quarantine)
-        write_atomic(
-            target.with_name(f"{target.name}.reason.txt"), f"its writer was killed before it had finished: {error}\n"
-        )
-        path.replace(target)
+        # As a session file: mended, it can be tried again.
+        set_aside(path, home.quarantine / name, f"its writer was killed before it had finished: {error}")
         return False
-    target = home.completed(session.session_id)
-    if target.exists():
-        target = target.with_name(f"{target.stem}_{new_id()}.json")
-    path.replace(target)
-    sync_folder(home.sessions)
+    bring_in(home, path, home.completed(session.session_id).name)
     return True
 
 

@@ -5,11 +5,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from atles.errors import Unusable
 from atles.layout import Home
 from atles.pipeline.lanes import open_queue
 from atles.settings import Settings
 from atles.store import existing_store
-from atles.store.database import Unusable
 from atles.upkeep import check_adapters, check_data, check_files, check_store
 from atles.upkeep.finding import FAIL, OK, RESTORE, Finding, checked, said
 

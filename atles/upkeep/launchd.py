@@ -20,7 +20,7 @@ class Launchd(Keeper):
 
     def definition(self, service: Service) -> bytes:
         # What it says before it has a log, or when Python itself crashes.
-        last_words = str(Home(service.home).daemon / "daemon.err")
+        last_words = str(Home(service.home).last_words)
         return plistlib.dumps(
             {
                 "Label": service.name,

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from atles.clock import new_id, timestamp
-from atles.errors import AtlesError, Duplicate, HomeLocked
+from atles.errors import AtlesError, Different, Duplicate, HomeLocked
 from atles.insights.status import owner
 from atles.layout import Home, make_folder, sync_folder, write_atomic
 from atles.pipeline.lanes import open_queue
@@ -26,7 +26,7 @@ from atles.settings import Settings, StoreSettings, listed
 from atles.store import Store
 from atles.store.leaving import close_to_others, held
 from atles.store.tables import TABLES, tables_of
-from atles.store.transfer import Different, Mark, Moving, Progress, drop_mark, mark, silent
+from atles.store.transfer import Mark, Moving, Progress, drop_mark, mark, silent
 from atles.upkeep.carry import Jobs, carry, jobs_of
 from atles.upkeep.settings_file import change
 

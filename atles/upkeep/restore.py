@@ -1,5 +1,6 @@
 """A home from a backup: verified before a byte is written, and there under its name when it is whole."""
 
+import json
 import os
 import shutil
 import tomllib
@@ -11,9 +12,10 @@ from typing import Any
 
 from atles.errors import AtlesError, ConfigError
 from atles.insights.status import owner
-from atles.layout import Home, make_folder, private, sync_folder
+from atles.layout import Home, make_folder, private, sync_folder, write_atomic
 from atles.pipeline import room
 from atles.pipeline.lanes import open_queue
+from atles.records import canonical_json
 from atles.settings import Settings
 from atles.store import Store
 from atles.store.database import SCHEMA_VERSION
@@ -23,6 +25,7 @@ from atles.upkeep.check_data import data_again
 from atles.upkeep.settings_file import change
 
 _PIECE = 1 << 20
+_WHOLE = "whole.json"  # beside a home that only has to be moved to its place
 _ELSEWHERE = ("url", "artifacts")  # of [store]
 _WHY = "they lead to where the original is, and a copy must not write there"
 
@@ -39,16 +42,28 @@ class Restored:
 
 def restore(file: Path, home: Home) -> Restored:
     """Make a home of a backup. Raises AtlesError where the backup is damaged, or the home holds something; OSError.
-    Then nothing has changed."""
+    Then nothing has changed; or, in a folder that cannot be another one, doing it again finishes it."""
     root = home.root.resolve()  # a link to it stays what it is
     home = Home(root)
-    _empty(home)
+    if running := owner(home):
+        raise AtlesError(f"a daemon (pid {running['pid']}) works on {home.root}; choose another --home")
+    stays = root.is_mount() or _is_here(root)
+    part = Home(root / ".restoring" if stays else root.with_name(f".{root.name}.restoring"))
+    begun = stays and (part.root / _WHOLE).exists()
+    if not begun:
+        _empty(home)
     manifest = verified(file)
     if manifest["schema"] > SCHEMA_VERSION:
         raise AtlesError(f"{file} was made by a newer ATLES ({manifest['atles']}); upgrade ATLES to restore it")
-    make_folder(root.parent)
-    stays = root.is_mount() or _is_here(root)
-    part = Home(root / ".restoring" if stays else root.with_name(f".{root.name}.restoring"))
+    notes = _begun(part, home, manifest) if begun else _made(file, part, home, manifest, stays)
+    if stays:
+        _move_in(part, home)
+    return Restored(root, manifest["made_at"], manifest["counts"], notes)
+
+
+def _made(file: Path, part: Home, home: Home, manifest: dict[str, Any], stays: bool) -> list[str]:
+    """Make it, and give it its name if it can have that; what its owner has to know."""
+    make_folder(home.root.parent)
     shutil.rmtree(part.root, ignore_errors=True)  # of one that was killed
     _room(part, manifest)
     try:
@@ -56,27 +71,47 @@ def restore(file: Path, home: Home) -> Restored:
         notes = _mended(part, manifest)
         if hasattr(os, "sync"):  # once for all: a home has many small files, and each would wait for the disk
             os.sync()
-        if stays:  # it cannot be given another folder
-            _remove_empty(home, part)
-            for path in sorted(part.root.iterdir(), key=lambda it: it == part.database):  # what makes it a home, last
-                path.rename(root / path.name)
-            part.root.rmdir()
+        _remove_empty(home, part)
+        if stays:
+            write_atomic(part.root / _WHOLE, canonical_json({"manifest": manifest, "notes": notes}))
         else:
-            _remove_empty(home, part)
-            if root.exists():
-                root.rmdir()
-            part.root.rename(root)
-            sync_folder(root.parent)
+            if home.root.exists():
+                home.root.rmdir()
+            part.root.rename(home.root)
+            sync_folder(home.root.parent)
     except BaseException:
         shutil.rmtree(part.root, ignore_errors=True)
         raise
-    return Restored(root, manifest["made_at"], manifest["counts"], notes)
+    return notes
+
+
+def _begun(part: Home, home: Home, manifest: dict[str, Any]) -> list[str]:
+    """What an earlier try had to say that was interrupted while it moved a whole home to its place."""
+    said = json.loads((part.root / _WHOLE).read_bytes())
+    if said["manifest"] != manifest:
+        raise AtlesError(
+            f"the backup of {said['manifest']['made_at']} is half restored in {home.root}: restore that one again to "
+            "finish it, or empty the folder"
+        )
+    return said["notes"]
+
+
+def _move_in(part: Home, home: Home) -> None:
+    """Move what is whole out of a folder of the home, which itself cannot be given another one. Raises AtlesError where
+    something else is in its place; OSError."""
+    left = [it for it in part.root.iterdir() if it.name != _WHOLE]
+    for path in sorted(left, key=lambda it: it == part.database):  # what makes it a home, last
+        target = home.root / path.name
+        if target.exists():
+            raise AtlesError(f"{target} has come since the restore began; move it away, and restore again to finish it")
+        path.rename(target)
+    (part.root / _WHOLE).unlink()
+    part.root.rmdir()
+    sync_folder(home.root)
 
 
 def _empty(home: Home) -> None:
-    """Raise AtlesError where a home holds something, or a daemon is at work."""
-    if running := owner(home):
-        raise AtlesError(f"a daemon (pid {running['pid']}) works on {home.root}; choose another --home")
+    """Raise AtlesError where a home holds something."""
     held = [it for it in home.root.rglob("*") if not it.is_dir() and it != home.lock and ".restoring" not in it.parts]
     if held:
         raise AtlesError(
@@ -96,8 +131,10 @@ def _is_here(folder: Path) -> bool:
 def _remove_empty(home: Home, part: Home) -> None:
     """Take the empty folders of a home away. Raises OSError if one is no longer empty."""
     home.lock.unlink(missing_ok=True)
+    disks_own = home.root / "lost+found"  # where a disk is mounted
     for folder in sorted((it for it in home.root.rglob("*") if part.root not in (it, *it.parents)), reverse=True):
-        folder.rmdir()
+        if folder != disks_own:
+            folder.rmdir()
 
 
 def _room(part: Home, manifest: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ def take_all(home: Home) -> Store:
     close_abandoned(home, 0, now=lambda: time.time() + 3600)
     store = Store(home.database)
     inbox = Inbox(
-        home, store, LeaseQueue(store.database, "test"), jobs.first_job,
+        home, store, LeaseQueue(store.database, "test", 60), jobs.first_job,
         heldout_every=5, settle_seconds=0, scrub=lambda session: session,
     )  # fmt: skip
     for path in sorted(home.sessions.glob("completed_*.json")):

@@ -220,7 +220,7 @@ def test_a_target_that_holds_something_is_left_alone(
 
 def test_not_while_others_work_there(home: Home, call: Call, lived: Any, postgresql: str) -> None:
     store = Store(PostgreSQL(postgresql))
-    queue = ProcrastinateQueue(store.database, lanes.LANES)  # type: ignore[arg-type]  # it is one
+    queue = ProcrastinateQueue(store.database, lanes.LANES, lease_seconds=30)  # type: ignore[arg-type]  # it is one
     queue.claim(lanes.LEARN)
     said = call("migrate", "--to", postgresql, code=1).stderr
     assert f":{os.getpid()} work for" in said and "end them first" in said

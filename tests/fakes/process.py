@@ -83,7 +83,7 @@ def idle(home: Home) -> bool:
     store = Store(home.database)
     try:
         arrived = not any(home.sessions.glob("completed_*.json"))
-        return arrived and not LeaseQueue(store.database, "test").open()
+        return arrived and not LeaseQueue(store.database, "test", 60).open()
     finally:
         store.close()
 

@@ -28,7 +28,7 @@ def test_a_copy_from_before_still_holds_it(sqlite: Store, home: Home) -> None:
     before.append(copied(sqlite, home.work / "backup-1" / "atles.db"))
     (home.root / "atles.db.migrated.2-shm").touch()
     assert copies.holding(home, sqlite, ["a"]) == [], "nothing is forgotten"
-    forget.forget_session(sqlite, "a")
+    forget.forget(sqlite, sessions=["a"])
     copied(sqlite, home.root / "atles.db.migrated.3")
     copied(sqlite, home.root / "atles.db.mine")
     there = sorted(home.root.rglob("*"))
@@ -46,7 +46,7 @@ def test_what_is_in_a_copys_journal_counts(sqlite: Store, home: Home) -> None:
     for ending in ("", "-wal"):
         shutil.copy(f"{home.root / 'other.db'}{ending}", f"{copy}{ending}")
     old.close()
-    forget.forget_session(sqlite, "a")
+    forget.forget(sqlite, sessions=["a"])
     assert copies.holding(home, sqlite, ["a"]) == [copy]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from atles.errors import AtlesError
 from atles.pipeline import rating
-from atles.pipeline.forget import forget_session
+from atles.pipeline.forget import forget
 from atles.pipeline.jobs import rate
 from atles.records import Feedback, Memory, MemoryType, Rating, Session
 from tests.pipeline.conftest import Pipeline
@@ -160,7 +160,7 @@ def test_forgotten_messages_lose_what_was_said_of_them(pipeline: Pipeline) -> No
     give(pipeline, EDIT)
     store = pipeline.store
     with store.transaction():
-        forget_session(store, "s")
+        forget(store, sessions=["s"])
     assert not store.feedback.of_session("s")
     store.database.settle()
     assert b"Thursdays" not in everything(store)

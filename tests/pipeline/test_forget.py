@@ -1,5 +1,7 @@
 """Forgetting is a hard delete: the words are nowhere in the file afterwards."""
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from atles.pipeline.dataset import build_examples
 from atles.pipeline.memory import MemoryProcessor
 from atles.records import Claim, ForgetRequest, MemoryType
 from atles.store import Store
+from atles.store.postgresql import PostgreSQL
 from tests.pipeline.test_memory import Scripted, fact, said, state
 from tests.raw import everything
 from tests.samples import session
@@ -46,23 +49,23 @@ def test_a_forgotten_memory_is_nowhere(memory: MemoryProcessor, store: Store) ->
     assert b"Quillfeather" in everything(store)
     rowid = store.memories.sources(named(store, "Quillfeather"))[0]["rowid"]
     store.vectors.put([(rowid, b"\1" * 384)])
-    done = forget.forget_memories(store, [named(store, "Quillfeather")])
+    done = forget.forget(store, memories=[named(store, "Quillfeather")])
     assert (done.memories, done.messages, done.sessions) == (1, 1, ("a",))
     assert store.vectors.count() == 0
-    forget.forget_messages(store, [rowid + 1])  # the answer that repeats the name
+    forget.forget(store, messages=[rowid + 1])  # the answer that repeats the name
     assert b"uillfeather" not in everything(store)
     assert [hit.text for hit in memory.recall("hens", 1)] == ["I keep hens"]
 
 
 def test_what_another_session_says_too_stays_with_it(memory: MemoryProcessor, store: Store) -> None:
-    forget.forget_session(store, "b")
+    forget.forget(store, sessions=["b"])
     assert ("I keep hens", "2026-01", None) in state(store)
-    forget.forget_session(store, "a")
+    forget.forget(store, sessions=["a"])
     assert [text for text, *_ in state(store)] == ["I live in Leeds"]
 
 
 def test_a_history_that_is_sent_again_does_not_bring_it_back(memory: MemoryProcessor, store: Store) -> None:
-    forget.forget_session(store, "c")
+    forget.forget(store, sessions=["c"])
     result = memory.process_session(said("c", 3, "u: I live in Leeds", "a: Noted."))
     assert b"Leeds" not in everything(store) or result["memories"] == 0
     assert [message.text for message in store.sessions.get("c").session.messages] == ["", "Noted."]
@@ -118,13 +121,36 @@ def test_what_it_had_replaced_holds_again(store: Store) -> None:
     memory = MemoryProcessor(store=store, extractor=HOMES)
     for each in (LEEDS, BATH, YORK):
         memory.process_session(each)
-    forget.forget_memories(store, [named(store, "Bath")])
+    forget.forget(store, memories=[named(store, "Bath")])
     assert state(store) == [("I live in Leeds", "2026-01", "2026-05"), ("we moved to York", "2026-05", None)]
-    forget.forget_memories(store, [named(store, "York")])
+    forget.forget(store, memories=[named(store, "York")])
     assert state(store) == [("I live in Leeds", "2026-01", None)]
+
+
+def test_two_users_are_forgotten_beside_what_is_learned_of_one(postgresql: str) -> None:
+    """Whoever learns has locked the user when it forgets: so whoever forgets locks all users first."""
+    store, other = Store(PostgreSQL(postgresql)), Store(PostgreSQL(postgresql))
+    for name in ("ann", "ben"):
+        store.sessions.add(session(name, "u: I keep hens", metadata={"user": name}), 5)
+    ben, learned = store.sessions.user("ben"), threading.Event()
+    assert ben is not None
+
+    def learn() -> None:
+        with other.transaction():
+            other.sessions.lock(ben)
+            learned.set()
+            time.sleep(0.5)
+            other.database.lock("forgotten")
+
+    step = threading.Thread(target=learn)
+    step.start()
+    learned.wait()
+    done = forget.forget(store, sessions=["ann", "ben"])
+    step.join()
+    assert done.sessions == ("ann", "ben")
 
 
 def test_forgetting_nothing_changes_nothing(memory: MemoryProcessor, store: Store) -> None:
     before = state(store)
-    assert forget.forget_messages(store, []) == forget.Forgotten(0, 0, ())
+    assert forget.forget(store, messages=[]) == forget.Forgotten(0, 0, ())
     assert state(store) == before

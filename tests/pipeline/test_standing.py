@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from atles.pipeline.dataset import rejected_answers, turns
-from atles.pipeline.forget import forget_messages
+from atles.pipeline.forget import forget
 from atles.pipeline.memory import MemoryProcessor
 from atles.pipeline.standing import branch, standing
 from atles.records import Feedback, Message, Rating, Session
@@ -164,7 +164,7 @@ def test_what_was_forgotten_still_follows_what_it_followed(store: Store) -> None
     rows = {row["position"]: row["rowid"] for row in store.sessions.message_rows(store.sessions.number("s"))}
     answers = {row["rowid"] for row in store.sessions.answers_to([rows[4]])}
     assert answers == {rows[5], rows[6]}, "both answers to it, and not the one before it"
-    forget_messages(store, {rows[4], *answers})
+    forget(store, messages={rows[4], *answers})
     messages = store.sessions.get("s").session.messages
     assert branch(messages) == [0, 1, 4, 6]
     assert [(turn.question, turn.answer) for turn in turns(messages)] == [("q1", "a1")]

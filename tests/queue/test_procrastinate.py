@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,8 @@ def store(postgresql: str) -> Iterator[Store]:
 def worker(store: Store) -> Callable[..., ProcrastinateQueue]:
     def make(**settings: object) -> ProcrastinateQueue:
         assert isinstance(store.database, PostgreSQL)
-        return ProcrastinateQueue(store.database, LANES, **settings)  # type: ignore[arg-type]  # by name, each its own
+        given: dict[str, Any] = {"lease_seconds": 30, **settings}  # by name, each of its own type
+        return ProcrastinateQueue(store.database, LANES, **given)
 
     return make
 
@@ -96,7 +98,7 @@ def test_news_of_a_job_comes_at_once_and_from_any_connection(
     woken.clear()
     elsewhere = Store(PostgreSQL(postgresql))
     assert isinstance(elsewhere.database, PostgreSQL)
-    ProcrastinateQueue(elsewhere.database, LANES).put(NewJob("train", "t", "train"))
+    ProcrastinateQueue(elsewhere.database, LANES, lease_seconds=30).put(NewJob("train", "t", "train"))
     until(lambda: woken == ["train"], "the lane is told", 3)
     elsewhere.close()
     stop.set()

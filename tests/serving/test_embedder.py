@@ -36,7 +36,8 @@ def embedder(tmp_path: Path) -> Iterator[Embedder]:
 
 
 def requests(fake: FakePrograms) -> list[list[str]]:
-    return [json.loads(line) for line in (fake.control / "embed.requests").read_text().splitlines()]
+    log = fake.control / "embed.requests"  # the first request makes it
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 def test_each_text_gets_its_vector_from_one_program(fake: FakePrograms, embedder: Embedder) -> None:
@@ -147,7 +148,7 @@ def test_one_text_does_not_wait_for_a_thousand(fake: FakePrograms, embedder: Emb
     many: list[bytes] = []
     bulk = threading.Thread(target=lambda: many.extend(embedder.embed(["x" * 5] * 32 * 20)))
     bulk.start()
-    until(lambda: fake.runs("embed") and len(requests(fake)) >= 2, "the thousand have begun")
+    until(lambda: len(requests(fake)) >= 2, "the thousand have begun")
     assert embedder.embed(["one"])[0][0] == 3
     assert len(requests(fake)) < 15, "it came in between"
     bulk.join()

@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from atles.errors import Duplicate, StoreError
+from atles.errors import Duplicate, StoreError, Unusable
 from atles.store import Store
-from atles.store.database import SCHEMA_VERSION, Unusable, named_queries
+from atles.store.database import SCHEMA_VERSION, named_queries
 from atles.store.postgresql import PostgreSQL
 from atles.store.sqlite import SQLite
 from tests.samples import session

@@ -90,7 +90,7 @@ def test_it_has_the_tables_of_a_new_one(old: Path, tmp_path: Path) -> None:
 
 def test_everything_is_learned_again_and_the_secrets_go(old: Path) -> None:
     store = Store(old)
-    queue = LeaseQueue(store.database, "me")
+    queue = LeaseQueue(store.database, "me", 60)
     assert sorted(job.key for job in queue.open()) == ["memory:parts#1", "memory:plain#1"]
     memory = MemoryProcessor(store=store)
     for name in ("plain", "parts"):

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from atles.errors import StoreError
+from atles.errors import Different, StoreError
 from atles.layout import Home
 from atles.settings import Settings, StoreSettings
 from atles.store import Store, open_store
 from atles.store.postgresql import PostgreSQL
 from atles.store.tables import TABLES, tables_of
-from atles.store.transfer import Different, Mark, Moving, check, digest, mark, put_mark
+from atles.store.transfer import Mark, Moving, check, digest, mark, put_mark
 from atles.store.words import index_anew, index_rest, unfound
 from tests.fakes import FakePrograms
 from tests.fakes.process import ROOT

@@ -492,6 +492,38 @@ def test_where_the_home_is_a_disk_of_its_own(path: Path, tmp_path: Path, monkeyp
     assert set(findings(new)) == {"dead letters"}
 
 
+def test_killed_while_it_is_moved_to_its_place_it_is_finished(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Home(tmp_path / "new")
+    new.root.mkdir(0o700)
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == new.root)
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name == new.daemon.name:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        restore(path, new)
+    monkeypatch.setattr(Path, "rename", rename)
+    assert new.adapters.exists() and not new.database.exists() and not new.daemon.exists()
+
+    with Writer(tmp_path / "other") as archive, open(path, "rb") as file:
+        archive.add("atles.db", file)
+        archive.finish({"atles": "0", "schema": SCHEMA_VERSION, "made_at": "x", "store": "sqlite", "counts": {}})
+    with pytest.raises(AtlesError, match="is half restored in"):
+        restore(tmp_path / "other", new)
+    new.daemon.mkdir()
+    with pytest.raises(AtlesError, match="has come since the restore began"):
+        restore(path, new)
+    new.daemon.rmdir()
+    assert restore(path, new).notes == restore(path, Home(tmp_path / "again")).notes
+    assert set(findings(new)) == {"dead letters"} and not (new.root / ".restoring").exists()
+
+
 def test_into_the_folder_where_one_is(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new = Home(tmp_path / "new").create()
     new.lock.touch()

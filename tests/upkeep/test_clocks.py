@@ -444,7 +444,7 @@ def test_a_daemon_started_with_the_clock_put_right_does_what_waits(home: Home, f
     """The clock was a day ahead while the jobs were put, and was put right while no daemon ran."""
     ahead = time.time() + 20 * HOUR
     store = Store(home.database)
-    LeaseQueue(store.database, "earlier", clock=lambda: ahead).put(NewJob("publish", "publish", "learn", delay=1))
+    LeaseQueue(store.database, "earlier", 60, clock=lambda: ahead).put(NewJob("publish", "publish", "learn", delay=1))
     store.close()
     os.utime(home.database, (ahead, ahead))
     daemon = LearningDaemon(home, Settings())

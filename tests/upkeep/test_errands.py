@@ -59,7 +59,7 @@ def test_what_another_machine_forgot_leaves_this_ones_files(store: Store, home: 
         (home.processed / f"completed_{name}.json").write_text(f"{came.as_json()}")
         tuner.prepare_training_data(came, build_examples(came), "2026-01-02T00:00:00+00:00")
     row = store.sessions.message_rows(store.sessions.number("a"))[0]
-    forget.forget_messages(store, [row["rowid"]])
+    forget.forget(store, messages=[row["rowid"]])
     kept = session("a", "u: I sing bass", "a: Good.")
     store.examples.replace("a", build_examples(kept))  # as the data step makes it, wherever that runs
     assert any("Quillfeather" in file.read_text() for file in home.root.rglob("*.json*"))
@@ -80,7 +80,7 @@ def test_a_session_with_nothing_left_to_learn_keeps_the_files_that_the_data_step
     tuner = ModelFineTuner(home=home)
     came = session("a", "u: I owe Quillfeather money", "a: Noted.")
     sqlite.sessions.add(came, 5)
-    forget.forget_session(sqlite, "a")
+    forget.forget(sqlite, sessions=["a"])
     if marked is not None:
         home.forgotten.write_text(marked)
     path = tuner.prepare_training_data(came, [], sqlite.sessions.get("a").received_at)
@@ -95,7 +95,7 @@ def test_at_no_moment_are_the_training_files_away(store: Store, home: Home, monk
     came = session("a", "u: I owe Quillfeather money", "a: Noted.", "u: I sing bass", "a: Good.")
     store.sessions.add(came, 5)
     path = tuner.prepare_training_data(came, build_examples(came), store.sessions.get("a").received_at)
-    forget.forget_messages(store, [store.sessions.message_rows(store.sessions.number("a"))[0]["rowid"]])
+    forget.forget(store, messages=[store.sessions.message_rows(store.sessions.number("a"))[0]["rowid"]])
     store.examples.replace("a", build_examples(session("a", "u: I sing bass", "a: Good.")))
     prepare = tuner.prepare_training_data
 

@@ -4,7 +4,7 @@
 select put_job(:queue, :kind, :priority, :order, :key, :args, :delay)
 
 -- name: claim
-select j.*, coalesce(n.error, '') as error, coalesce(n.forgiven, 0) as forgiven, '' as created_at
+select j.*, coalesce(n.error, '') as error, coalesce(n.forgiven, 0) as forgiven
 from procrastinate_fetch_job_v2(:queues, :worker) j left join job_notes n on n.job = j.id
 where j.id is not null
 
@@ -44,14 +44,12 @@ where j.status = 'doing' and j.worker_id = :worker and not j.id = any(:held) and
 order by j.id for update of j skip locked
 
 -- name: open
-select j.*, coalesce(n.error, '') as error, coalesce(n.forgiven, 0) as forgiven,
-    (select min(at) from procrastinate_events e where e.job_id = j.id)::text as created_at
+select j.*, coalesce(n.error, '') as error, coalesce(n.forgiven, 0) as forgiven
 from procrastinate_jobs j left join job_notes n on n.job = j.id
 where j.status in ('todo', 'doing') order by j.id
 
 -- name: dead
-select j.*, coalesce(n.error, '') as error, coalesce(n.forgiven, 0) as forgiven,
-    (select min(at) from procrastinate_events e where e.job_id = j.id)::text as created_at
+select j.*, coalesce(n.error, '') as error, coalesce(n.forgiven, 0) as forgiven
 from procrastinate_jobs j left join job_notes n on n.job = j.id
 where j.status = 'failed' and (:key::text is null or j.queueing_lock = :key) order by j.id for update of j
 
