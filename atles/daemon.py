@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,9 @@ log = logging.getLogger("atles.daemon")
 _LOCK_SECONDS = 0.5
 _STATS_SECONDS = 300.0
 _DRAIN_SECONDS = 15.0  # how long `stop` waits for the short steps; a training goes on at the next start
-STOP_SECONDS = 6 * _DRAIN_SECONDS  # more than `stop` takes: gateway, what came last, two lanes, and the house
+# More than `stop` takes: 10 s for the gateway's answers, then 15 s each for what came last, two lanes, the house, the
+# errands and the logs. The rest is for what cannot be cut short: a model server that ends, a large file that is read.
+STOP_SECONDS = 8 * _DRAIN_SECONDS
 
 
 class LearningDaemon:
@@ -101,24 +104,27 @@ class LearningDaemon:
                 f"a daemon (pid {other.get('pid') or 'unknown'}) works on {self.home.root} already; "
                 "see `atles status`, end it with `atles stop`, or choose another --home"
             ) from None
-        try:
-            self._open()
-        except BaseException:
-            self._lock.release()
-            raise
+        with ExitStack() as undo:
+            undo.callback(self._lock.release)
+            self._open(undo)
+            undo.pop_all()
         atexit.register(self._at_exit, os.getpid())
 
-    def _open(self) -> None:
+    def _open(self, undo: ExitStack) -> None:
+        """Make the parts and start them. `undo` is told what to give back if one of them cannot be made."""
         settings, home = self.settings, self.home
         seen = last_seen(home)  # before anything is written
+        undo.callback(logs.close)
         logs.configure(home, settings.log, console=self._console)
         self._stop.clear()
         self._started, self._started_passed = time.monotonic(), passed()
         self._gateway = None  # of an earlier start
+        undo.callback(self._disown)
         self._tell_owner()
         if not settings.store.url and (lost := database(home)).state != OK:
             log.error("%s: %s", lost.detail, lost.fix)
         self.store = open_store(home, settings)
+        undo.callback(self.store.close)
         self._progress = ProgressNote(home, self._on_progress)
         self._crew = Crew(
             home, settings, self.store, on_progress=self._progress,
@@ -143,12 +149,14 @@ class LearningDaemon:
         self._errands = errands(self.store, self._crew.context.shelf, self.model_fine_tuner, self._stop)
         if self._with_gateway:
             self._gateway = self._open_gateway()
+            undo.callback(self._gateway.stop)
             self._tell_owner()
-        self.is_running = True
-        self._crew.start()
+        undo.callback(self._monitor.stop)
         self._monitor.start()
+        self._crew.start()
         self._house.start()
         self._errands.start()
+        self.is_running = True
         log.info("daemon started on %s, pid %d", home.root.resolve(), os.getpid())
 
     def _open_gateway(self) -> "Gateway":
@@ -157,11 +165,7 @@ class LearningDaemon:
 
         adapters = open_adapters(self.home, self.settings, self.store)
         gateway = Gateway(self.home, self.settings, self.store, self.memory_processor, adapters, self._wake)
-        try:
-            gateway.start()
-        except BaseException:
-            self.store.close()
-            raise
+        gateway.start()
         return gateway
 
     def _tell_owner(self) -> None:
@@ -169,7 +173,19 @@ class LearningDaemon:
         told = {"pid": os.getpid(), "started_at": started, "embedded": self._embedded}
         if self._gateway:
             told["gateway"] = self._gateway.url
-        write_atomic(self.home.owner, canonical_json(told))
+        self._told = canonical_json(told)
+        write_atomic(self.home.owner, self._told)
+
+    def _tell_again(self) -> None:
+        """Without that file, or with another, `atles stop` does not find this process."""
+        with suppress(OSError, ValueError):
+            if self.home.owner.read_text("utf-8") == self._told:
+                return
+        write_atomic(self.home.owner, self._told)
+
+    def _disown(self) -> None:
+        with suppress(OSError):  # a home that is read-only by now keeps it; the lock says who owns it
+            self.home.owner.unlink(missing_ok=True)
 
     def _take(self, path: Path) -> None:
         if self._crew.context.room.no_learning():
@@ -183,14 +199,13 @@ class LearningDaemon:
         return [
             Chore("looking after the parts", pulse.seconds or beat, pulse.look),
             Chore("looking at the clock", beat, self._clocks.look),
+            Chore("saying who works here", beat, self._tell_again),
             Chore("looking at the disk", beat, DiskWatch(self._crew.context.room).look),
             Chore("renewing leases", beat, self._crew.renew),
             Chore("settling the database", beat, self.store.database.settle),
             Chore("closing abandoned sessions", beat, self._close_abandoned),
             Chore("fading memories", _STATS_SECONDS, self._fade, leader=True),
             pruning(self.home, self.store, self.settings.retention, self._clocks),
-            # Also what other machines have learned: each home has the whole log.
-            Chore("writing the logs", _STATS_SECONDS, lambda: journal.publish(self.store, self.home, self.uptime)),
         ]
 
     def _parts(self) -> list[Part]:
@@ -245,31 +260,35 @@ class LearningDaemon:
         atexit.unregister(self._at_exit)
         log.info("daemon stops")
         if self._gateway:
-            self._gateway.stop()
+            _tried(self._gateway.stop, "the gateway did not end in order")
         self._monitor.stop()
-        deadline = time.monotonic() + drain_seconds
-        for path in sorted(self.home.sessions.glob("completed_*.json")):  # what came just before the word to stop
-            if time.monotonic() < deadline:
-                try:
-                    self._take(path)
-                except (AtlesError, OSError) as error:
-                    log.error("%s stays where it is, for the next start: %s", path.name, error)
-        while self.queue.next_due(lanes.LEARN) is not None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        self._finish(time.monotonic() + drain_seconds)
         self._stop.set()
         ended = [self._crew.stop(_DRAIN_SECONDS), self._house.join(_DRAIN_SECONDS), self._errands.join(_DRAIN_SECONDS)]
-        self._progress.clear()
-        try:
-            journal.publish(self.store, self.home, self.uptime)
-        except OSError as error:
-            log.error("cannot write the logs now, they follow at the next start: %s", error)
-        self.is_running = False
+        _tried(self._progress.clear, "what the training said last stays")
+        deadline = time.monotonic() + drain_seconds
+        _tried(lambda: self._publish(deadline), "cannot write the logs now, they follow at the next start")
         if all(ended):  # a connection that is closed under a thread's feet takes the process with it
             self.store.close()
-        self.home.owner.unlink(missing_ok=True)
+        self.is_running = False
+        self._disown()
         log.info("daemon stopped")
         logs.close()
         self._lock.release()
+
+    def _finish(self, deadline: float) -> None:
+        """Take in what came just before the word to stop, and have what is due learned; the lanes still work."""
+        for path in sorted(self.home.sessions.glob("completed_*.json")):
+            if time.monotonic() < deadline:
+                _tried(lambda path=path: self._take(path), f"{path.name} stays where it is, for the next start")
+        _tried(lambda: self._let_learn(deadline), "what is left is learned after the next start")
+
+    def _let_learn(self, deadline: float) -> None:
+        while self.queue.next_due(lanes.LEARN) is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _publish(self, deadline: float) -> None:
+        journal.publish(self.store, self.home, self.uptime, enough=lambda: time.monotonic() > deadline)
 
     def drain(self) -> list[Job]:
         """Work until nothing is left that this daemon does, training at once; the dead-letter list.
@@ -291,6 +310,14 @@ class LearningDaemon:
         if self.is_running:
             return status(self.home, self.store, self.queue, self.settings)
         return home_status(self.home)
+
+
+def _tried(do: Callable[[], object], otherwise: str) -> None:
+    """Do something that may fail for a reason outside, and what comes after it all the same."""
+    try:
+        do()
+    except (AtlesError, OSError) as error:
+        log.error("%s: %s", otherwise, error)
 
 
 def home_status(home: Home) -> dict[str, Any]:

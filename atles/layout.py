@@ -31,6 +31,11 @@ def file_name(session_id: str) -> str:
     return f"{readable or 'session'}_{digest}"
 
 
+def is_session_file(name: str) -> bool:
+    """Whether a file of that name in `sessions/` is taken; others are their writers' own."""
+    return name.startswith("completed_") and name.endswith(".json")
+
+
 class Home:
     """The paths below one storage root. Creates nothing until `create()` is called."""
 
@@ -127,9 +132,7 @@ def write_anew(path: Path, text: str) -> Path:
     """The same, but never in the place of another file: under that name or the next that is free (see `take_name`);
     which. Raises OSError."""
     with _written(path, [text], exported=False) as temporary:
-        taken = take_name(temporary, path)
-    sync_folder(path.parent)
-    return taken
+        return take_name(temporary, path)
 
 
 @contextmanager
@@ -175,12 +178,12 @@ def numbered(path: Path, mark: str = ".", ending: str | None = None) -> Iterator
 
 
 def take_name(file: Path, path: Path, *, mark: str = ".", ending: str | None = None) -> Path:
-    """Give a file the name `path`, in whatever folder of the same disk, or the next that is free (see `numbered`); which.
+    """Give a file the name `path`, in any folder of the same disk, or the next that is free (see `numbered`); which.
 
     It takes no other's place, whoever else writes there: the name is a hard link, which is made only where nothing is.
-    Where a file system has none (FAT, some shares), an empty file holds the name until the file comes. A kill in between
-    leaves the file under both names, or that empty file. Nothing is synced.
-    Raises OSError; the file then has its old name only.
+    Where a file system has none (FAT, some shares), an empty file holds the name until the file comes. A kill in
+    between leaves the file under both names, or that empty file. The new name is synced before the old one goes.
+    Raises OSError; the file then has one name.
     """
     give = _link if S_ISREG(file.lstat().st_mode) else _rename
     for target in numbered(path, mark, ending):
@@ -197,19 +200,27 @@ def _link(file: Path, target: Path) -> None:
     except FileNotFoundError:
         raise
     except FileExistsError:
-        if not _one(file, target):  # else somebody was killed, or is at it now, between this and what follows
+        if not same_file(file, target):  # else somebody was killed, or is at it now, between this and what follows
             raise
     except OSError:  # it has no links; or the file is another user's (Linux's fs.protected_hardlinks)
-        return _rename(file, target)
+        _rename(file, target)
+        return
+    elsewhere = file.parent != target.parent
     try:
+        if elsewhere:  # or a power loss could keep the end of the old name without the new one
+            sync_folder(target.parent)
         file.unlink(missing_ok=True)
     except OSError:
         with suppress(OSError):
-            target.unlink()
+            if same_file(file, target):  # else the old name went all the same
+                target.unlink()
         raise
+    if not elsewhere:
+        sync_folder(target.parent)
 
 
-def _one(file: Path, other: Path) -> bool:
+def same_file(file: Path, other: Path) -> bool:
+    """Whether two names are one file's. A link is another file than what it leads to."""
     try:
         return os.path.samestat(file.lstat(), other.lstat())
     except FileNotFoundError:
@@ -221,7 +232,8 @@ def _rename(file: Path, target: Path) -> None:
     if S_ISDIR(file.lstat().st_mode):  # goes over nothing but an empty folder
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-        os.rename(file, target)
+        file.rename(target)
+        sync_folder(target.parent)
         return
     os.close(private(str(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     try:
@@ -229,6 +241,7 @@ def _rename(file: Path, target: Path) -> None:
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+    sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Logging set-up: `daemon.log` in the original's format, ids bound by the callers. Nothing happens at import."""
 
 import logging
+import re
 import sys
 import time
 from logging.handlers import RotatingFileHandler
@@ -9,6 +10,7 @@ from typing import Any
 from atles.layout import Home, private
 from atles.settings import LogSettings
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 
 
@@ -20,7 +22,7 @@ def configure(home: Home, settings: LogSettings, *, console: bool = False, file:
     """
     logger = logging.getLogger("atles")
     close()
-    formatter = logging.Formatter(FORMAT)
+    formatter = _OneLine(FORMAT)
     formatter.converter = time.gmtime
     handlers: list[logging.Handler] = []
     if file:
@@ -46,6 +48,14 @@ def close() -> None:
         logger.removeHandler(handler)
         handler.close()
     logger.propagate = True
+
+
+class _OneLine(logging.Formatter):
+    """What is said stays in its line: names of sessions and files are others', and could look like lines of ours."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = _CONTROL.sub(lambda found: repr(found[0])[1:-1], record.message)
+        return super().formatMessage(record)
 
 
 class _PrivateFile(RotatingFileHandler):

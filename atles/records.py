@@ -135,6 +135,17 @@ class Message:
         return calls if isinstance(calls, list) else ()
 
 
+# What of a session's metadata ATLES itself needs: whose it is, and by what its gateway finds it again.
+_WHOSE = ("user", "user_id")
+_GATEWAYS = ("source", "gateway", "client", "named", "first", "alone", "chain", "continues", "after")
+
+
+def without_notes(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a session of which something was forgotten: an application's title or tags may say it, too."""
+    kept = (*_WHOSE, *(_GATEWAYS if isinstance(metadata.get("gateway"), str) else ()))
+    return {key: metadata[key] for key in kept if key in metadata}
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A finished conversation."""
@@ -148,7 +159,7 @@ class Session:
     @property
     def user(self) -> str:
         """Whose conversation it is: `user` or `user_id` of the metadata; "" where the application has one user."""
-        for key in ("user", "user_id"):
+        for key in _WHOSE:
             value = self.metadata.get(key)
             if isinstance(value, str | int) and not isinstance(value, bool):
                 return printable(str(value))

@@ -112,6 +112,16 @@ def test_what_one_machine_records_others_learn_train_and_log(cluster: Cluster) -
         assert worker.end() == 0
 
 
+def test_who_only_trains_has_the_logs_of_all_too(cluster: Cluster) -> None:
+    with cluster.daemon():
+        for session in SESSIONS[:2]:
+            drop(cluster.home, session)
+        until(cluster.idle, "all is learned")
+    cluster.worker("one", "--steps", "train")
+    log = Home(cluster.folder / "one").master_log
+    until(lambda: log.exists() and log.read_text().count("\n") == 2, "both are in its log")
+
+
 def test_drain_ends_when_what_is_left_is_for_other_machines(cluster: Cluster, fake: FakePrograms) -> None:
     sets = [part for override in cluster.set for part in ("--set", override)]
     for session in SESSIONS:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,14 +13,17 @@ import pytest
 from filelock import FileLock
 
 import atles
-from atles.daemon import LearningDaemon, home_status
+from atles.daemon import _DRAIN_SECONDS, STOP_SECONDS, LearningDaemon, home_status
 from atles.errors import AtlesError, HomeLocked, StoreError
+from atles.gateway import server
 from atles.insights.status import owner
 from atles.layout import Home
 from atles.one_daemon import get_daemon, get_daemon_status, start_daemon, stop_daemon
+from atles.pipeline import journal, steps
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import MemoryProcessor
-from atles.settings import DaemonSettings, Settings
+from atles.settings import DaemonSettings, GatewaySettings, QueueSettings, Settings
+from atles.store import Store
 from tests.fakes import FakePrograms
 from tests.fakes.process import until
 from tests.samples import chat, drop
@@ -156,6 +161,18 @@ def test_a_database_that_is_gone_is_not_begun_anew_in_silence(home: Home, fake: 
     assert "atles.db is gone, though 1 session was learned" in lost and "atles restore" in lost
 
 
+@pytest.mark.parametrize("broken", [None, b"", b"\xff{", b'{"pid": 1}'])
+def test_who_works_here_is_said_again_where_that_was_lost(home: Home, fake: FakePrograms, broken: bytes | None) -> None:
+    daemon = LearningDaemon(home, Settings(queue=QueueSettings(lease_seconds=0.3)))
+    daemon.start()
+    said = owner(home)
+    home.owner.unlink() if broken is None else home.owner.write_bytes(broken)
+    until(lambda: (owner(home) or {}).get("pid") == os.getpid(), "it is there again", 3)
+    assert owner(home) == said
+    daemon.stop()
+    assert not home.owner.exists()
+
+
 def test_the_status_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(AtlesError, match="there is no ATLES home at"):
         home_status(Home(tmp_path / "none"))
@@ -180,3 +197,87 @@ def test_a_stop_does_not_wait_for_what_is_not_due(home: Home, fake: FakePrograms
     began = time.monotonic()
     daemon.stop()
     assert time.monotonic() - began < 3
+
+
+def test_a_stop_is_whole_though_the_store_is_away(
+    home: Home, fake: FakePrograms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = LearningDaemon(home, Settings())
+    daemon.start()
+
+    def away(*given: object, **more: object) -> None:
+        raise StoreError("the server is away")
+
+    monkeypatch.setattr(daemon.queue, "next_due", away)
+    monkeypatch.setattr(daemon.queue, "leave", away)
+    monkeypatch.setattr(daemon.store.logs, "after", away)
+    monkeypatch.setattr(daemon.inbox, "take", away)
+    drop(home, chat(1))
+    daemon.stop()
+    assert not daemon.is_running and owner(home) is None and not home.owner.exists()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("atles-")]
+    assert "they follow at the next start: the server is away" in home.log.read_text()
+    again = LearningDaemon(home, Settings())
+    again.start()
+    assert again.drain() == []
+    again.stop()
+    assert "session_001" in home.master_log.read_text()
+
+
+@pytest.mark.parametrize("fails", ["the gateway", "a step"])
+def test_a_start_that_fails_leaves_nothing(
+    home: Home, fake: FakePrograms, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    closed: list[Store] = []
+    close = Store.close
+    monkeypatch.setattr(Store, "close", lambda store: (closed.append(store), close(store)))
+    if fails == "a step":
+        monkeypatch.setattr(steps, "all_steps", lambda context: 1 / 0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(gateway=GatewaySettings(port=taken.getsockname()[1]))
+        daemon = LearningDaemon(home, settings, gateway=True)
+        with pytest.raises((AtlesError, ZeroDivisionError), match=r"cannot listen|by zero"):
+            daemon.start()
+    assert not daemon.is_running and owner(home) is None and not home.owner.exists()
+    assert closed == [daemon.store] and not logging.getLogger("atles").handlers
+    monkeypatch.undo()
+    daemon.start()
+    daemon.stop()
+
+
+def test_who_writes_the_logs_of_years_holds_up_no_lease(
+    home: Home, fake: FakePrograms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, renewed = threading.Event(), threading.Event(), threading.Event()
+
+    def long(*given: object, **more: object) -> None:
+        begun.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr(journal, "publish", long)
+    daemon = LearningDaemon(home, Settings(queue=QueueSettings(lease_seconds=0.3)))
+    daemon.start()
+    try:
+        assert begun.wait(10)
+        monkeypatch.setattr(daemon.queue, "renew", lambda *jobs: renewed.set())
+        assert renewed.wait(5)
+    finally:
+        go_on.set()
+        daemon.stop()
+
+
+@pytest.mark.parametrize("steps", ["", "train", "memory"])
+def test_on_one_machine_it_does_what_nobody_else_would(home: Home, fake: FakePrograms, steps: str) -> None:
+    drop(home, chat(1))
+    daemon = LearningDaemon(home, Settings(daemon=DaemonSettings(steps=steps)))
+    daemon.start()
+    assert daemon.drain() == []
+    assert not daemon.queue.open() and daemon.store.logs.of_session("session_001")
+    daemon.stop()
+    assert "daemon.steps is for several machines" in home.log.read_text()
+
+
+def test_more_time_is_given_than_a_stop_takes() -> None:
+    assert STOP_SECONDS > server._DRAIN_SECONDS + 6 * _DRAIN_SECONDS
+    operations = Path(__file__).parent.parent / "docs" / "operations.md"
+    assert f"`--stop-timeout {STOP_SECONDS:.0f}`" in operations.read_text("utf-8")

@@ -67,3 +67,15 @@ def test_the_log_goes_on_where_an_earlier_daemon_ended(home: Home) -> None:
 def test_a_log_that_never_ends_cannot_be_set(home: Home, override: str) -> None:
     with pytest.raises(ConfigError, match="must be at least"):
         load_settings(home, environment={}, overrides=[override])
+
+
+def test_a_name_makes_no_line_of_its_own(home: Home) -> None:
+    logs.configure(home, LogSettings())
+    logging.getLogger("atles.test").info("session %s: new", "a\n2026-11-27 00:00:00,000 - INFO - fake\x1b[2J\u2028é")
+    try:
+        raise ValueError("of two\nlines")
+    except ValueError:
+        logging.getLogger("atles.test").exception("it failed")
+    first, second, *trace = home.log.read_text().split("\n")
+    assert first.endswith(r"session a\n2026-11-27 00:00:00,000 - INFO - fake\x1b[2J\u2028é: new")
+    assert second.endswith(" - ERROR - it failed") and trace[0].startswith("Traceback"), "that may have lines"

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from atles.capture.journal import Recorded, read
 from atles.capture.outbox import hand_over
+from atles.capture.quarantine import set_aside
 from atles.clock import new_id, timestamp
-from atles.layout import Home, make_folder, write_atomic
+from atles.layout import Home
 
-_TAKEN = ".closing"
+TAKEN = ".closing"
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +65,7 @@ def close_abandoned(
     """
     quiet = quiet or Quiet(now)
     completed: list[Path] = []
-    for taken in [*sorted(home.open_sessions.glob(f"*{_TAKEN}")), *_take(home, idle_seconds, quiet)]:
+    for taken in [*sorted(home.open_sessions.glob(f"*{TAKEN}")), *_take(home, idle_seconds, quiet)]:
         try:
             path = _close(home, taken)
         except OSError as error:
@@ -81,7 +82,7 @@ def _take(home: Home, idle_seconds: float, quiet: Quiet) -> Iterator[Path]:
         if seconds < idle_seconds:
             continue
         # A name of its own: the session may go on, and be abandoned once more, before this one is closed.
-        taken = path.with_name(f"{path.stem}.{new_id()}{_TAKEN}")
+        taken = path.with_name(f"{path.stem}.{new_id()}{TAKEN}")
         try:
             path.rename(taken)
         except FileNotFoundError:
@@ -93,16 +94,22 @@ def _take(home: Home, idle_seconds: float, quiet: Quiet) -> Iterator[Path]:
 
 
 def _close(home: Home, taken: Path) -> Path | None:
-    """The completed file, or None where there is nothing to learn from."""
+    try:
+        return complete(home, taken)
+    except ValueError as error:
+        set_aside(taken, home.quarantine / taken.name, f"the journal of an abandoned session cannot be read: {error}")
+        _log.warning("%s is in %s: %s", taken.name, home.quarantine, error)
+        return None
+
+
+def complete(home: Home, taken: Path) -> Path | None:
+    """Hand over what a journal holds that nobody writes to any more, and delete it; the completed file, or None where
+    there is nothing to learn from. Raises ValueError where none of its lines says which session it is; OSError."""
     data = taken.read_bytes()
     written = taken.stat().st_mtime
     completed = None
     if data.strip():
-        try:
-            recorded = read(data)
-        except ValueError as error:
-            _quarantine(home, taken, f"the journal of an abandoned session cannot be read: {error}")
-            return None
+        recorded = read(data)
         if recorded.torn:
             _log.warning("%d torn lines skipped in the journal of %s", recorded.torn, recorded.session_id)
         if recorded.messages:
@@ -121,11 +128,3 @@ def _text(recorded: Recorded, written: float) -> str:
         "metadata": {**recorded.metadata, "closed_by": "idle"},
     }
     return json.dumps(session, ensure_ascii=False) + "\n"
-
-
-def _quarantine(home: Home, taken: Path, reason: str) -> None:
-    make_folder(home.quarantine)
-    # The reason first: a kill in between leaves the journal where the next call finds it.
-    write_atomic(home.quarantine / f"{taken.name}.reason.txt", reason + "\n")
-    taken.replace(home.quarantine / taken.name)
-    _log.warning("%s is in %s: %s", taken.name, home.quarantine, reason)

@@ -3,7 +3,6 @@
 Knows files and the order of commits; what happens to a session afterwards is the caller's `first_job`.
 """
 
-import contextlib
 import json
 import logging
 import os
@@ -11,12 +10,14 @@ import re
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from atles.capture import session_file
+from atles.capture.quarantine import put_away, set_aside
 from atles.errors import InvalidSession, SessionConflict
-from atles.layout import Home, make_folder, sync_folder, write_atomic
+from atles.layout import Home, make_folder, numbered, sync_folder, write_anew
 from atles.queue import NewJob, Queue
 from atles.records import Arrival, Session
 from atles.store import Store
@@ -116,13 +117,6 @@ class Inbox:
         """Whether files are there that were not taken yet."""
         return any(path not in self._stuck for path in self._home.sessions.glob("completed_*.json"))
 
-    def restore(self, name: str) -> Path:
-        """Move a quarantined file back, to be tried again. Raises FileNotFoundError."""
-        source, target = self._home.quarantine / name, self._home.sessions / name
-        os.replace(source, target)
-        (self._home.quarantine / f"{name}.reason.txt").unlink(missing_ok=True)
-        return target
-
     def _set_aside(self, path: Path, reason: str) -> None:
         log.warning("quarantined %s: %s", path.name, reason)
         self._move(path, self._home.quarantine / path.name, reason)
@@ -130,35 +124,19 @@ class Inbox:
     def _move(self, path: Path, wanted: Path, reason: str = "", content: str | None = None) -> None:
         """Move a file away, under that name or with a number after it, with other content if some is given, and with
         the reason beside it if there is one; or remember that it could not be."""
-        folder, target, number = wanted.parent, wanted, 1
-        # With this content it is there already where a kill came just before the file itself was deleted.
-        while target.exists() and (content is None or not _holds(target, content)):
-            number += 1
-            target = folder / f"{wanted.stem}.{number}{wanted.suffix}"
-        explanation = target.with_name(f"{target.name}.reason.txt")
         try:
-            make_folder(folder)
             if reason:
-                write_atomic(explanation, reason + "\n")  # first, so that no file lies there unexplained
-            if content is None:
-                os.replace(path, target)
-                if target.is_file() and not target.is_symlink():  # what a link leads to is not ours to change
-                    with contextlib.suppress(PermissionError):  # whoever wrote it may be another user
-                        target.chmod(0o600)
+                set_aside(path, wanted, reason)
+            elif content is not None:
+                _replace(path, wanted, content)
             else:
-                write_atomic(target, content)
-                path.unlink(missing_ok=True)
-            sync_folder(folder)
+                make_folder(wanted.parent)
+                put_away(path, wanted)
         except OSError as error:
-            if path.exists() or not target.exists():
-                # Nothing may stay behind there, or every further try would leave one more.
-                with contextlib.suppress(OSError):
-                    explanation.unlink(missing_ok=True)
-                    target.unlink(missing_ok=True)
             if path.exists():
                 if path not in self._stuck:
                     log.error("cannot move %s to %s/: %s; it is dealt with, and the move is tried again",
-                              path.name, folder.name, error)  # fmt: skip
+                              path.name, wanted.parent.name, error)  # fmt: skip
                 self._stuck[path] = _Stuck(_version(path.stat()), wanted, reason, content)
                 return
         self._stuck.pop(path, None)
@@ -172,6 +150,25 @@ class _Stuck:
     target: Path
     reason: str
     content: str | None = field(repr=False)
+
+
+def _replace(path: Path, wanted: Path, content: str) -> None:
+    """Write this under that name, or the next that is free, and delete the file."""
+    make_folder(wanted.parent)
+    # It is there already where a kill came just before the file itself was deleted.
+    target = next(it for it in numbered(wanted) if not os.path.lexists(it) or _holds(it, content))
+    written = None
+    if os.path.lexists(target):
+        sync_folder(wanted.parent)
+    else:
+        written = write_anew(target, content)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        if written:  # or every further try would leave one more
+            with suppress(OSError):
+                written.unlink()
+        raise
 
 
 def _holds(path: Path, content: str) -> bool:

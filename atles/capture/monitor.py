@@ -26,7 +26,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from atles.layout import make_folder
+from atles.layout import is_session_file, make_folder
 
 _log = logging.getLogger(__name__)
 
@@ -56,10 +56,6 @@ else:
 
     def _new_observer() -> BaseObserver:
         return Observer()
-
-
-def is_session_file(name: str) -> bool:
-    return name.startswith("completed_") and name.endswith(".json")
 
 
 class Monitor:
@@ -99,10 +95,6 @@ class Monitor:
         """False if its thread has ended though nobody stopped it."""
         thread = self._thread
         return thread is None or thread.is_alive()
-
-    def poll_now(self) -> None:
-        """Look at every file now, without waiting for the time of the next look. Returns at once."""
-        self._wakes.put(None)
 
     def _run(self) -> None:
         try:

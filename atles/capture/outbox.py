@@ -5,13 +5,14 @@ in this process and is tried again: at the next call of any tracker, every few s
 """
 
 import os
+import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atles.clock import new_id
-from atles.layout import Home, make_folder, write_atomic
+from atles.layout import Home, make_folder, take_name, write_anew
 
 if TYPE_CHECKING:
     import logging
@@ -21,7 +22,6 @@ RETRY_SECONDS = 3.0
 _waiting: "list[Finished]" = []
 _delivering = threading.Lock()  # held by whoever works on _waiting
 _starting = threading.Lock()
-_naming = threading.Lock()  # from the choice of a file's name until it has that name
 _thread: threading.Thread | None = None
 _exiting = False
 _complained: set[tuple[str, int | None]] = set()
@@ -49,15 +49,30 @@ def hand_over(home: Home, session_id: str, text: str) -> Path:
     """Write a completed file. Raises OSError.
 
     Once a completed file has its name it belongs to the daemon, which may be reading it: it is never
-    overwritten. A second file for the same session gets a name of its own, and the daemon compares them.
+    overwritten, by whichever process. A second file for the same session gets a name of its own, and the daemon
+    compares them.
     """
     path = home.completed(session_id)
     make_folder(path.parent)
-    with _naming:
-        if path.exists():
-            path = path.with_name(f"{path.stem}_{new_id()}.json")
-        write_atomic(path, text)
+    path = write_anew(path, text)
+    _announce(path)
     return path
+
+
+def bring_in(home: Home, file: Path, name: str) -> Path:
+    """Move a file into sessions/, under that name or the next that is free; which. Raises OSError."""
+    make_folder(home.sessions)
+    path = take_name(file, home.sessions / name)
+    _announce(path)
+    return path
+
+
+def _announce(path: Path) -> None:
+    """Tell the daemon of a file at once. What came by a hard link was neither closed there nor moved in, which are the
+    events that it waits for (`monitor`)."""
+    with suppress(OSError):  # the daemon was faster; or it finds it by looking
+        if sys.platform == "linux" and path.is_file():
+            os.close(os.open(path, os.O_WRONLY))
 
 
 def deliver(finished: Finished) -> Path | None:
@@ -159,6 +174,6 @@ def _until_empty() -> None:
 
 def forget() -> None:
     """In a forked child: what waits is the parent's to write, and its locks may be held for ever."""
-    global _delivering, _starting, _naming, _thread
+    global _delivering, _starting, _thread
     _waiting.clear()
-    _delivering, _starting, _naming, _thread = threading.Lock(), threading.Lock(), threading.Lock(), None
+    _delivering, _starting, _thread = threading.Lock(), threading.Lock(), None

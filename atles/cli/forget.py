@@ -79,6 +79,9 @@ def _view(done: dict[str, Any]) -> "Iterator[RenderableType]":
     if done["set_aside"]:
         files = ", ".join(done["set_aside"])
         yield f"Left in {done['home']}, as they came: {files}; delete them if you need them no more."
+    if done["on_their_way"]:
+        files = ", ".join(done["on_their_way"])
+        yield f"It leaves these in {done['home']} when they are taken in, a chat that goes on when it ends: {files}"
     if done["copies"]:
         files = ", ".join(done["copies"])
         yield f"Older copies in {done['home']} still hold it: {files}; delete them if you need them no more."

@@ -6,17 +6,23 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import click
 
 from atles.cli.command import Command, Failure, Scope
 from atles.cli.show import answer, duration
+from atles.daemon import STOP_SECONDS
 from atles.insights.status import owner
-from atles.layout import make_folder, private
+from atles.layout import Home, make_folder, private
 from atles.upkeep.check_files import database
 from atles.upkeep.finding import OK
 
 _LOOK_SECONDS = 0.05
+
+_timeout = click.option(
+    "--timeout", default=STOP_SECONDS, show_default=True, help="Seconds to wait for it to finish its work."
+)
 
 
 @click.command(cls=Command)
@@ -30,15 +36,12 @@ def start(scope: Scope) -> None:
       atles start
       atles start --home ~/chats --set train.min_new_examples=32
     """
-    running = owner(scope.home)
-    if running:
-        _tell(scope, f"ATLES runs already on {scope.home.root} (pid {running['pid']})", running["pid"])
-    else:
-        _tell(scope, *_start(scope))
+    running = _owner(scope.home, STOP_SECONDS)
+    _tell(scope, *(_already(scope, running) if running else _start(scope)))
 
 
 @click.command(cls=Command)
-@click.option("--timeout", default=90.0, show_default=True, help="Seconds to wait for it to finish its work.")
+@_timeout
 @click.pass_obj
 def stop(scope: Scope, timeout: float) -> None:
     """End the daemon, after the short steps that it is doing.
@@ -49,7 +52,7 @@ def stop(scope: Scope, timeout: float) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--timeout", default=90.0, show_default=True, help="Seconds to wait for it to finish its work.")
+@_timeout
 @click.pass_obj
 def restart(scope: Scope, timeout: float) -> None:
     """Stop the daemon, if it runs, and start it again.
@@ -65,6 +68,10 @@ def restart(scope: Scope, timeout: float) -> None:
 def _tell(scope: Scope, sentence: str, pid: int | None) -> None:
     document = {"is_running": pid is not None, "pid": pid, "home": str(scope.home.root.resolve()), "message": sentence}
     answer(scope, document, lambda said: [said["message"]])
+
+
+def _already(scope: Scope, running: dict[str, Any]) -> tuple[str, int]:
+    return f"ATLES runs already on {scope.home.root} (pid {running['pid']})", running["pid"]
 
 
 def run_command(scope: Scope) -> list[str]:
@@ -85,7 +92,7 @@ def _start(scope: Scope) -> tuple[str, int]:
         click.echo(f"{lost.detail}: {lost.fix}", err=True)
     make_folder(home.daemon)
     # It logs to daemon.log; this file is for what comes before that, and for a crash of Python itself.
-    last_words = home.daemon / "daemon.err"
+    last_words = home.last_words
     with open(last_words, "wb", opener=private) as errors:
         daemon = subprocess.Popen(
             run_command(scope),
@@ -103,6 +110,8 @@ def _start(scope: Scope) -> tuple[str, int]:
         clients = f"; OpenAI clients: base_url={gateway}/v1" if gateway else ""
         return f"ATLES runs on {home.root} (pid {daemon.pid}){clients}", daemon.pid
     code = daemon.wait()
+    if running := _owner(home, STOP_SECONDS):  # somebody else has started one at the same moment
+        return _already(scope, running)
     reason = last_words.read_text("utf-8", "replace").strip().removeprefix("atles: ")
     raise Failure(f"the daemon did not start: {reason or f'it ended with code {code}; see {home.log}'}")
 
@@ -110,11 +119,9 @@ def _start(scope: Scope) -> tuple[str, int]:
 def _stop(scope: Scope, timeout: float) -> str:
     """Ask the daemon to end and wait until its lock is free; what happened, in words."""
     home, began = scope.home, time.monotonic()
-    running = owner(home)
+    running = _owner(home, timeout)
     if not running:
         return f"ATLES does not run on {home.root}"
-    if not running["pid"]:
-        raise Failure(f"the daemon of {home.root} is just starting; try again in a moment")
     if running["embedded"]:
         raise Failure(f"the daemon is part of the program with pid {running['pid']}: end it there, with stop_daemon()")
     with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
@@ -128,3 +135,13 @@ def _stop(scope: Scope, timeout: float) -> str:
         f"the daemon (pid {running['pid']}) is still at work after {timeout:g} s; wait for it with a longer --timeout, "
         f"or `kill -9 {running['pid']}`: no session is lost, its work is taken up at the next start"
     )
+
+
+def _owner(home: Home, timeout: float) -> dict[str, Any] | None:
+    """Who works on a home, once that says so: it may be just starting. Raises Failure if it does not."""
+    deadline = time.monotonic() + timeout
+    while (running := owner(home)) and not running["pid"]:
+        if time.monotonic() > deadline:
+            raise Failure(f"a process works on {home.root} and does not say which it is; try again in a moment")
+        time.sleep(_LOOK_SECONDS)
+    return running

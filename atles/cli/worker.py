@@ -1,7 +1,8 @@
 """`worker`: learns beside other machines, from the sessions in one PostgreSQL store."""
 
-import contextlib
 import os
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import click
 
@@ -12,6 +13,7 @@ from atles.errors import AtlesError
 from atles.pipeline import lanes
 from atles.pipeline.crew import Crew
 from atles.pipeline.progress import ProgressNote
+from atles.settings import RULES, listed
 from atles.store import open_store
 from atles.upkeep.clocks import Clocks
 from atles.upkeep.disk import DiskWatch
@@ -46,11 +48,12 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
       atles worker --steps train --label gpu
       atles cluster status
     """
-    settings, chosen = scope.settings(), [step for step in steps.split(",") if step]
+    settings, chosen = scope.settings(), listed(steps)
     if unknown := sorted(set(chosen) - set(lanes.STEPS)):
         raise click.UsageError(f"there is no step {unknown[0]!r}; the steps are {', '.join(lanes.STEPS)}")
     if not chosen:
         raise click.UsageError(f"name at least one step of {', '.join(lanes.STEPS)}")
+    can = _labels(labels)
     if not settings.store.url:
         raise AtlesError(
             "workers share a PostgreSQL store, and store.url names none; `atles migrate --to postgresql://…` moves "
@@ -60,9 +63,11 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
     share_one_arena()
     home = scope.home.create()
     logs.configure(home, settings.log, console=True, file=False)  # several may share a home, and a log has one writer
-    with contextlib.closing(open_store(home, settings)) as store:
+    with ExitStack() as undo:
+        store = open_store(home, settings)
+        undo.callback(store.close)
         progress = ProgressNote(home, lambda event: None)
-        crew = Crew(home, settings, store, on_progress=progress, does=chosen, labels=labels, hands=hands)
+        crew = Crew(home, settings, store, on_progress=progress, does=chosen, labels=can, hands=hands)
         beat, supervisor = settings.queue.lease_seconds / 3, Supervisor(os.environ)
         pulse = Pulse(
             [Part(f"lane {it.lane}", lambda worker=it: not worker.join(0)) for it in crew.workers],
@@ -79,15 +84,26 @@ def worker(scope: Scope, steps: str, labels: tuple[str, ...], hands: int) -> Non
             ],
             crew.stop_word,
         )
-        crew.start()
-        house.start()
         away = errands(store, crew.context.shelf, crew.tuner, crew.stop_word)
-        away.start()
-        supervisor.tell("READY=1", f"STATUS=works for {store.database.name}")
-        click.echo(f"an ATLES worker (pid {os.getpid()}) does {', '.join(chosen)} for {store.database.name}")
-        wait()
-        supervisor.tell("STOPPING=1")
-        crew.stop(_STOP_SECONDS)
-        away.join(_STOP_SECONDS)
-        progress.clear()
-        logs.close()
+        undo.pop_all()
+    crew.start()
+    house.start()
+    away.start()
+    supervisor.tell("READY=1", f"STATUS=works for {store.database.name}")
+    click.echo(f"an ATLES worker (pid {os.getpid()}) does {', '.join(chosen)} for {store.database.name}")
+    wait()
+    supervisor.tell("STOPPING=1")
+    ended = [crew.stop(_STOP_SECONDS), house.join(_STOP_SECONDS), away.join(_STOP_SECONDS)]
+    progress.clear()
+    if all(ended):  # a connection that is closed under a thread's feet takes the process with it
+        store.close()
+    logs.close()
+
+
+def _labels(given: Sequence[str]) -> list[str]:
+    """What the machine can. Raises UsageError for a label that no setting could ask for."""
+    (holds, message), *_ = ((holds, message) for key, holds, message in RULES if key == "daemon.labels")
+    for label in given:
+        if not holds(label):
+            raise click.UsageError(f"--label {message}, not {label!r}")
+    return listed(",".join(given))

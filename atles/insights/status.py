@@ -26,10 +26,11 @@ def owner(home: Home) -> dict[str, Any] | None:
         lock = FileLock(home.lock, blocking=False, mode=0o600)
         lock.acquire()
     except Timeout:
+        unknown = {"pid": None, "started_at": None, "embedded": False}  # it is just starting, or says it again soon
         try:
-            return json.loads(home.owner.read_text("utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return {"pid": None, "started_at": None, "embedded": False}  # it is just starting
+            return unknown | dict(json.loads(home.owner.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return unknown
     except OSError:
         return None  # not ours to lock: a home of another user
     lock.release()

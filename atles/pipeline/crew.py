@@ -21,7 +21,8 @@ log = logging.getLogger("atles.worker")
 class Crew:
     """Works off the queue beside a store: the steps named (`lanes.STEPS`), `hands` sessions and one training at once.
 
-    `labels` say what this machine can. Nothing is worked on before `start`.
+    `labels` say what this machine can. On one machine (no `store.url`) nobody else is there, so it does all steps,
+    whatever it needs. Nothing is worked on before `start`.
     """
 
     def __init__(
@@ -35,12 +36,12 @@ class Crew:
         labels: Collection[str] = (),
         hands: int = 1,
     ) -> None:
-        kinds = lanes.kinds(does)
-        others = settings.store.url and {settings.train.needs} - {
-            "",
-            *labels,
-        }  # on one machine nobody else is asked for
-        self.does = kinds - set(lanes.STEPS["train"]) if others else kinds
+        alone = not settings.store.url
+        if alone and set(does) != set(lanes.STEPS):
+            log.warning("daemon.steps is for several machines: without store.url nobody else does the others")
+        kinds = lanes.kinds(lanes.STEPS if alone else does)
+        trains_elsewhere = not alone and settings.train.needs not in ("", *labels)
+        self.does = kinds - set(lanes.STEPS["train"]) if trains_elsewhere else kinds
         self.stop_word = threading.Event()
         self.store, self.queue = store, lanes.open_queue(store, settings, does=kinds, labels=labels)
         release.sweep(store, home)

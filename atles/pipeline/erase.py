@@ -9,7 +9,7 @@ from atles.errors import ArtifactError
 from atles.layout import Home
 from atles.pipeline import copies
 from atles.pipeline.forget import forget
-from atles.pipeline.forget_files import set_aside
+from atles.pipeline.forget_files import on_their_way, set_aside
 from atles.pipeline.jobs import forget_everywhere, made_again
 from atles.pipeline.shelf import Shelf
 from atles.queue import Queue
@@ -52,6 +52,7 @@ def erase(shelf: Shelf, store: Store, queue: Queue, marked: Marked) -> dict[str,
     still in the store, though some files may have lost it, and doing it again completes it.
 
     `set_aside` and `copies` are files that still hold it, by their names in the home: whoever asks decides about them.
+    `on_their_way` are those of the same sessions that lose it when they are taken in.
     `not_deleted` says why what is shared could not be deleted yet, where that is so: the daemons try it again.
     """
     with store.transaction():
@@ -73,6 +74,7 @@ def erase(shelf: Shelf, store: Store, queue: Queue, marked: Marked) -> dict[str,
         "retired": retired,
         "serves": active or None,
         "set_aside": _named(shelf.home, set_aside(shelf.home, names)),
+        "on_their_way": _named(shelf.home, on_their_way(shelf.home, names)),
         "copies": _named(shelf.home, copies.holding(shelf.home, store, names, [it.id for it in marked.memories])),
     }
     try:

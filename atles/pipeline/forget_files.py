@@ -128,11 +128,8 @@ def _silence_logs(home: Home, store: Store, sessions: set[str]) -> None:
 
 def _logged(store: Store, session_id: str, name: str) -> dict[str, Any] | None:
     """What the store has of a log that cannot be read."""
-    found = None
-    for _, at, entry in store.logs.after(0):
-        if entry["session_id"] == session_id and name.endswith(f"_{compact(at)}.json"):
-            found = _silent(entry)
-    return found
+    of_that_time = [it for at, it in store.logs.dated(session_id) if name.endswith(f"_{compact(at)}.json")]
+    return _silent(of_that_time[-1]) if of_that_time else None
 
 
 def _silent_lines(master_log: Path, sessions: set[str]) -> Iterator[tuple[str, str]]:
@@ -175,7 +172,19 @@ def _drop_datasets(home: Home, sessions: set[str]) -> None:
                 shutil.rmtree(manifest.parent)
 
 
-# --- what was set aside ---
+# --- what was set aside, and what is still to come ---
+
+
+def on_their_way(home: Home, sessions: Iterable[str]) -> list[Path]:
+    """Journals and files of these sessions that are still to be taken in; what was forgotten is then left out. Raises
+    OSError."""
+    stems = [file_name(session_id) for session_id in sessions]
+    return [
+        folder / name
+        for folder, begin in ((home.open_sessions, ""), (home.sessions, "completed_"))
+        for name in sorted(names(folder))
+        if any(name.startswith(begin + it) and _ASIDE.fullmatch(name, len(begin + it)) for it in stems)
+    ]
 
 
 def set_aside(home: Home, sessions: Iterable[str]) -> list[Path]:

@@ -6,8 +6,9 @@ The store is the truth; the files are its projection, so a crash between the two
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from atles.store.sessions import StoredSession
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _WORTH_CUTTING = 0.1  # of the master log: to take out less, it is not written anew
+_AT_ONCE = 100  # entries, each a synced file: well below a second, where there may be those of years
 _TAIL_BYTES = 1 << 16  # of the master log, read at first; its lines are mostly far shorter
 
 
@@ -90,22 +92,30 @@ def _training(store: Store, settings: Settings, stored: StoredSession, adapter: 
     return "did not take part yet: no adapter can be judged before more sessions are held out"
 
 
-def publish(store: Store, home: Home, uptime_seconds: float) -> None:
-    """Bring `session_log_*.json`, `master_log.jsonl` and `daemon_stats.json` up to date. Raises OSError."""
+def publish(store: Store, home: Home, uptime_seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
+    """Bring `session_log_*.json`, `master_log.jsonl` and `daemon_stats.json` up to date. `enough` is asked now and
+    then: once it is, the rest is left for the next time. Raises OSError; StoreError where the store is away."""
     make_folder(home.logs)
-    lines = []
     with _publishing(home.logs):
-        for seq, at, logged in _unpublished(store, home.master_log):
-            name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
-            write_atomic(home.logs / name, json.dumps(logged, indent=2), sync_name=False)
-            lines.append(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
-        if lines:
-            sync_folder(home.logs)  # first: a line says that the session's own file is written
-            with open(home.master_log, "a", encoding="utf-8", opener=private) as file:
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
+        entries = iter(_unpublished(store, home.master_log))
+        while some := list(islice(entries, _AT_ONCE)):
+            _append(home, some)
+            if enough():
+                break
     publish_stats(store, home, uptime_seconds)
+
+
+def _append(home: Home, entries: Iterable[tuple[int, str, dict[str, Any]]]) -> None:
+    lines = []
+    for seq, at, logged in entries:
+        name = f"session_log_{file_name(logged['session_id'])}_{compact(at)}.json"
+        write_atomic(home.logs / name, json.dumps(logged, indent=2), sync_name=False)
+        lines.append(json.dumps({"seq": seq, "logged_at": at, **logged}) + "\n")
+    sync_folder(home.logs)  # first: a line says that the session's own file is written
+    with open(home.master_log, "a", encoding="utf-8", opener=private) as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _publishing(logs: Path) -> FileLock:
@@ -153,7 +163,7 @@ def _at(line: bytes) -> float:
         return 0.0
 
 
-def _unpublished(store: Store, master_log: Path) -> Sequence[tuple[int, str, dict[str, Any]]]:
+def _unpublished(store: Store, master_log: Path) -> Iterable[tuple[int, str, dict[str, Any]]]:
     """The store's entries that the master log does not have.
 
     They are written in the order of their numbers, so they come after the last line that the store has, too. That is
@@ -173,8 +183,8 @@ def _unpublished(store: Store, master_log: Path) -> Sequence[tuple[int, str, dic
     # None of them is there. What is older than they, and has a lower number, was cut off: as when each that was left
     # has been logged again.
     began = _at(json.dumps(first).encode())
-    found = store.logs.after(0)
-    return [it for it in found if it[0] > last["seq"] or datetime.fromisoformat(it[1]).timestamp() >= began]
+    found, highest = store.logs.after(0), last["seq"]
+    return (it for it in found if it[0] > highest or datetime.fromisoformat(it[1]).timestamp() >= began)
 
 
 def _has(store: Store, line: dict[str, Any]) -> bool:

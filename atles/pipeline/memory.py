@@ -114,10 +114,11 @@ class MemoryProcessor:
                 session.session_id, len(session.messages), list(topics.values()), preferences, _data(extraction)
             )
             forgotten = [forget.asked(store, stored, request) for request in extraction.forget]
+            left = store.memories.session(session.session_id)  # without what it asked to forget
         return {
             "memory_items_created": len(learned.created) + new_topics,
-            "insights_extracted": list(topics.values()),
-            "patterns_identified": preferences,
+            "insights_extracted": left["topics"],
+            "patterns_identified": left["preferences"],
             "memories": len(learned.created),
             "confirmed": learned.confirmed,
             "ended": learned.ended,

@@ -212,7 +212,7 @@ class PublishStep:
         self.c = context
 
     def work(self, job: Job) -> None:
-        journal.publish(self.c.store, self.c.home, time.monotonic() - self.c.started)
+        journal.publish(self.c.store, self.c.home, time.monotonic() - self.c.started, enough=self.c.stop.is_set)
 
     def record(self, job: Job, result: None, seconds: float) -> Sequence[NewJob]:
         return ()

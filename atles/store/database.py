@@ -22,7 +22,8 @@ def newer(name: str, version: int) -> Unusable:
     """What is raised for tables that a newer ATLES has brought to its own version."""
     return Unusable(
         f"{name} was written by a newer ATLES (schema {version}, this one knows {SCHEMA_VERSION})",
-        "upgrade ATLES here to that version or a newer one, or choose another --home or store.schema",
+        "upgrade ATLES here to that version or a newer one and restart what runs, or choose another --home or "
+        "store.schema",
     )
 
 

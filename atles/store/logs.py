@@ -1,12 +1,14 @@
 """What was done with each session: steps with their seconds, log entries, and the sums over them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from atles.clock import timestamp
 from atles.records import SessionLog, Step, canonical_json
 from atles.store.database import Database
+
+_AT_ONCE = 500  # entries: those of years would take a hundred megabytes
 
 
 class Logs:
@@ -63,9 +65,12 @@ class Logs:
         self._db.run("logs.forget_entries", session_id=session_id)
         self._db.run("logs.forget_steps", session_id=session_id)
 
-    def after(self, seq: int) -> Sequence[tuple[int, str, dict[str, Any]]]:
-        """Entries with a number above `seq`: number, time and entry."""
-        return [(row["seq"], row["at"], json.loads(row["entry"])) for row in self._db.rows("logs.after", seq=seq)]
+    def after(self, seq: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Entries with a number above `seq`: number, time and entry. Few at a time are read, and held."""
+        while rows := self._db.rows("logs.after", seq=seq, most=_AT_ONCE):
+            for row in rows:
+                yield row["seq"], row["at"], json.loads(row["entry"])
+            seq = rows[-1]["seq"]
 
     def named(self, seq: int) -> tuple[str, int, str] | None:
         """Session, revision and time of the entry with that number, if there is one."""
@@ -78,7 +83,12 @@ class Logs:
         return row["seq"] if row else 0
 
     def of_session(self, session_id: str) -> Sequence[dict[str, Any]]:
-        return [json.loads(row["entry"]) for row in self._db.rows("logs.of_session", session_id=session_id)]
+        return [entry for _, entry in self.dated(session_id)]
+
+    def dated(self, session_id: str) -> Sequence[tuple[str, dict[str, Any]]]:
+        """A session's entries, each with its time."""
+        rows = self._db.rows("logs.of_session", session_id=session_id)
+        return [(row["at"], json.loads(row["entry"])) for row in rows]
 
     def totals(self) -> dict[str, int]:
         """The original's statistics, counted from the tables."""

@@ -31,6 +31,10 @@ _CONNECT_SECONDS = 10
 _WORD = re.compile(r"[^\W_]+")
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 _LEADER = "atles leader"
+_AT_WORK = (
+    b"select w.name from workers w join procrastinate_workers p using (id) "
+    b"where p.last_heartbeat > now() - interval '1 minute' order by w.started_at"
+)
 
 
 class Row(tuple[Any, ...]):
@@ -190,6 +194,12 @@ class PostgreSQL(Database):
             version, queue_version = connection.execute("select * from store_version").fetchall()[0][:2]
             if version > SCHEMA_VERSION:
                 raise newer(self.name, version)
+            if version < SCHEMA_VERSION and (at_work := connection.execute(_AT_WORK).fetchall()):
+                names = ", ".join(row[0] for row in at_work)
+                raise Unusable(
+                    f"{names} work for {self.name} with an older ATLES (schema {version})",
+                    "end them first; one that was killed is forgotten after a minute",
+                )
             for number in range(version, SCHEMA_VERSION):
                 _run_script(connection, text_of(f"postgresql/migrate_{number}.sql"))
             if version < SCHEMA_VERSION:

@@ -1,14 +1,14 @@
 """Sessions as they came, scrubbed, and how far each has grown."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atles.clock import now, timestamp
 from atles.errors import AtlesError, SessionConflict
-from atles.records import Arrival, Message, Session, Split, canonical_json
+from atles.records import Arrival, Message, Session, Split, canonical_json, without_notes
 from atles.store.database import Database, Row
 
 # Of every n sessions the third is held out: early enough for a first judgement, never the very first.
@@ -53,7 +53,7 @@ class Sessions:
         with self._db.transaction():
             self._db.lock(f"session {session.session_id}")
             stored = self._db.row("sessions.get", session_id=session.session_id)
-            revision, known, number = 1, [], 0
+            revision, known, number, metadata = 1, [], 0, session.metadata
             if stored:
                 known = [row["id"] for row in self._db.rows("sessions.message_ids", session=stored["number"])]
                 ids = [message.id for message in session.messages]
@@ -68,6 +68,8 @@ class Sessions:
                     return Arrival.SAME, stored["revision"]
                 revision = stored["revision"] + 1
                 split, user = Split(stored["split"]), stored["user"]
+                if self._db.row("sessions.forgotten_in", session=stored["number"]):
+                    metadata = without_notes(metadata)  # its client has sent again what was forgotten since
             else:
                 number = self._next_number()
                 split = Split.HELDOUT if number % heldout_every == _HELDOUT_AT % heldout_every else Split.TRAIN
@@ -85,7 +87,7 @@ class Sessions:
                 end_time=session.end_time,
                 received_at=received_at,
                 message_count=len(session.messages),
-                metadata=canonical_json(session.metadata),
+                metadata=canonical_json(metadata),
             )
             first, last = rowids(user)
             found = self._db.row("sessions.last_message", first=first, last=last)
@@ -111,14 +113,16 @@ class Sessions:
                     for message in changed
                 ],
             )
-            self._db.run(
-                "sessions.rewrite_metadata", session_id=session.session_id, metadata=canonical_json(session.metadata)
-            )
+            self._put_metadata(session.session_id, session.metadata)
 
     def forget_messages(self, messages: Sequence[int], at: str) -> Sequence[str]:
-        """Take the words of messages (rowids) away, for good; the ids of their sessions."""
+        """Take the words of messages (rowids) away, for good, and what an application noted of their sessions; the ids
+        of these."""
         self._db.run_many("sessions.forget_message", [{"rowid": rowid, "at": at} for rowid in messages])
-        touched = [row["session_id"] for row in self._db.rows("sessions.of_messages", rowids=json.dumps(messages))]
+        found = self._db.rows("sessions.of_messages", rowids=json.dumps(messages))
+        touched = [row["session_id"] for row in found]
+        for row in found:
+            self._put_metadata(row["session_id"], without_notes(json.loads(row["metadata"])))
         self._db.lock("forgotten")  # who reads what came after a number must not miss one that is committed late
         self._db.run_many("sessions.note_forgotten", [{"session_id": name} for name in touched])
         return touched
@@ -206,6 +210,9 @@ class Sessions:
         """The number of a user, made if there is none yet."""
         row = self._db.row("sessions.user", name=name)
         return row["id"] if row else self._db.rows("sessions.add_user", name=name)[0]["id"]
+
+    def _put_metadata(self, session_id: str, metadata: Mapping[str, Any]) -> None:
+        self._db.run("sessions.rewrite_metadata", session_id=session_id, metadata=canonical_json(metadata))
 
     def wait_for_training(self, session_id: str, waiting: bool) -> None:
         self._db.run("sessions.wait_for", session_id=session_id, what="training" if waiting else "")

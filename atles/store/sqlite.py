@@ -49,8 +49,6 @@ class SQLite(Database):
         try:
             with self.transaction():
                 version = connection.execute("pragma user_version").fetchone()[0]
-                if version > SCHEMA_VERSION:
-                    raise newer(self.name, version)
                 if version == SCHEMA_VERSION:
                     return
                 if (
@@ -111,6 +109,9 @@ class SQLite(Database):
             return
         try:
             self._check_file()
+            # Somebody may have upgraded ATLES under a daemon that goes on.
+            if (version := connection.execute("pragma user_version").fetchone()[0]) > SCHEMA_VERSION:
+                raise newer(self.name, version)
             yield
             with _EXPLAINED:
                 connection.execute("commit")

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from atles.errors import AtlesError
-from atles.layout import private, sync_folder
+from atles.layout import private, sync_folder, take_name
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -79,10 +79,10 @@ class Writer:
         os.fsync(self._file.fileno())
         size = self._file.tell()
         if self._anew:
-            self.path = _named(self._temporary, self.path)
+            self.path = take_name(self._temporary, self.path, mark="-", ending=".tar.gz")
         else:
             os.replace(self._temporary, self.path)
-        sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         return size
 
     def _add(self, name: str, file: BinaryIO, size: int, written: float) -> None:
@@ -91,22 +91,6 @@ class Writer:
         body = _Body(file, size)
         self._tar.addfile(head, body)  # pyright: ignore[reportArgumentType]  # it needs `read` alone
         self._files[name] = {"path": name, "size": size, "sha256": body.digest.hexdigest()}
-
-
-def _named(file: Path, path: Path) -> Path:
-    """Give a file that name, or the next that is free; which. Raises OSError."""
-    target, number = path, 1
-    while True:
-        try:
-            os.link(file, target)  # unlike a rename, never over another
-            return target
-        except FileExistsError:
-            pass
-        except OSError:  # FAT, and some shares, have no links
-            if not os.path.lexists(target):
-                return file.rename(target)
-        number += 1
-        target = path.with_name(f"{path.name.removesuffix('.tar.gz')}-{number}.tar.gz")
 
 
 class _Body:

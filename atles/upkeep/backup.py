@@ -20,7 +20,7 @@ from typing import BinaryIO
 from atles.clock import compact, new_id, timestamp
 from atles.config import masked
 from atles.errors import AtlesError, StoreError
-from atles.layout import Home, file_name
+from atles.layout import Home, file_name, names
 from atles.pipeline import release
 from atles.pipeline.lanes import open_queue
 from atles.pipeline.shelf import Shelf, open_shelf
@@ -57,6 +57,7 @@ def backup(home: Home, settings: Settings, store: Store, path: Path, config: Pat
         take_away(left)
     into_folder = path.is_dir()
     target = path / name_for(home, timestamp()) if into_folder else path
+    _drop_partial(home, target.parent, _own_name(home) if into_folder else re.escape(target.name))
     with scratch(home.work) as folder, Writer(target, anew=into_folder) as archive:
         files = _Files(home, archive)
         files.flowing()
@@ -98,15 +99,24 @@ def _whose(home: Home) -> str:
     return "-".join([*filter(None, readable), digest])
 
 
+def _own_name(home: Home) -> str:
+    """What `name_for` makes for a home, as a pattern: time and number."""
+    return rf"atles-{_whose(home)}-(\d{{8}}-\d{{6}})(?:-(\d+))?\.tar\.gz"
+
+
+def _drop_partial(home: Home, folder: Path, name: str) -> None:
+    """Delete what a killed backup of such a name left in a folder: it holds all that was said until then."""
+    left = [it for it in names(folder) if re.fullmatch(rf"\.{name}\.\d+\.[0-9a-f]{{8}}\.tmp", it)]
+    if left and not running(home.work):  # asked after the names: whoever writes one of them would still be at it
+        for it in left:
+            (folder / it).unlink(missing_ok=True)
+
+
 def rotate(home: Home, folder: Path, keep: int) -> list[str]:
-    """Delete all but the newest `keep` of the home's backups that have a name of `name_for`, and what killed ones left;
-    which. Raises OSError."""
-    name = rf"atles-{_whose(home)}-(\d{{8}}-\d{{6}})(?:-(\d+))?\.tar\.gz"
-    names = sorted(it.name for it in folder.iterdir())
-    found = sorted((it[1], int(it[2] or 1), it[0]) for it in (re.fullmatch(name, each) for each in names) if it)
-    gone = [each for _, _, each in found[: max(0, len(found) - keep)]]
-    if not running(home.work):  # asked after the names: whoever writes one of them would still be at it
-        gone += [each for each in names if re.fullmatch(rf"\.{name}\.\d+\.[0-9a-f]{{8}}\.tmp", each)]
+    """Delete all but the newest `keep` of the home's backups that have a name of `name_for`; which. Raises OSError."""
+    matched = (re.fullmatch(_own_name(home), it) for it in names(folder))
+    found = sorted((it[1], int(it[2] or 1), it[0]) for it in matched if it)
+    gone = [it for _, _, it in found[: max(0, len(found) - keep)]]
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     return gone
@@ -131,9 +141,9 @@ class _Files:
     def training(self, store: Store) -> None:
         """The training files of all sessions that are stored."""
         rows = store.sessions.list()
-        names = {f"training_{file_name(it['session_id'])}_{compact(it['received_at'])}.jsonl" for it in rows}
-        self.add(self._home.training_data, names.__contains__)
-        self.add(self._home.chat_data, names.__contains__)
+        known = {f"training_{file_name(it['session_id'])}_{compact(it['received_at'])}.jsonl" for it in rows}
+        self.add(self._home.training_data, known.__contains__)
+        self.add(self._home.chat_data, known.__contains__)
 
     def add(self, folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> None:
         """The files in a folder, not those further below. What goes meanwhile is left out. Raises OSError."""

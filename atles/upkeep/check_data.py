@@ -1,7 +1,6 @@
 """Whether every stored session is on its way or at its end, with all the files that are made of it."""
 
 import json
-import os
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from atles.capture import session_file
-from atles.clock import compact, new_id
+from atles.capture.outbox import bring_in
+from atles.clock import compact
 from atles.errors import AtlesError
-from atles.layout import Home, file_name, sync_folder, write_atomic
+from atles.layout import Home, file_name, write_atomic
 from atles.pipeline.jobs import first_job, session_job
 from atles.pipeline.lanes import TRAIN
 from atles.queue import NewJob, Queue
@@ -204,11 +204,7 @@ def processed(home: Home, store: Store) -> Finding:
 
     def repair() -> str:
         for path in lost:
-            target = home.sessions / path.name
-            while target.exists():
-                target = home.sessions / f"{path.stem}_{new_id()}.json"
-            os.replace(path, target)
-        sync_folder(home.sessions)
+            bring_in(home, path, path.name)
         return f"moved to sessions/, to be learned: {some(names)}"
 
     return Finding("processed", FAIL, f"the database does not have {some(names)}", f"{REPAIR} has them learned", repair)

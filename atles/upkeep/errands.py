@@ -1,11 +1,13 @@
-"""What a machine does for others over the network, now and then, and whatever others left it to do."""
+"""What a machine does now and then for others, and after them: what may take long, as over the network, so that it has
+a thread of its own."""
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from atles.layout import Home, write_atomic
-from atles.pipeline import release
+from atles.pipeline import journal, release
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.forget_files import forget_files, training_files
 from atles.pipeline.shelf import Shelf
@@ -17,10 +19,18 @@ _TIDY_SECONDS = 300.0
 
 
 def errands(store: Store, shelf: Shelf, tuner: ModelFineTuner, stop: threading.Event) -> House:
-    """A house of its own: what waits for the network must not keep leases from being renewed."""
+    """A house of its own: what waits for the network, or writes the logs of years, must not keep leases from being
+    renewed."""
+    home, began = shelf.home, time.monotonic()
+
+    def write_logs() -> None:
+        """Also of what other machines have learned: each home has the whole log."""
+        journal.publish(store, home, time.monotonic() - began, enough=stop.is_set)
+
     return House(
         [
-            Chore("forgetting", _TIDY_SECONDS, lambda: forget_here(store, shelf.home, tuner)),
+            Chore("forgetting", _TIDY_SECONDS, lambda: forget_here(store, home, tuner)),
+            Chore("writing the logs", _TIDY_SECONDS, write_logs),
             Chore("tidying adapters", _TIDY_SECONDS, lambda: release.tidy(store, shelf)),
         ],
         stop,

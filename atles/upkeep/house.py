@@ -40,6 +40,8 @@ class House:
     def do_due(self) -> float:
         """Do what is due; the seconds until something is due again."""
         for chore in self._chores:
+            if self._stop.is_set():
+                break  # somebody waits for the end, and the rest may take long
             if self._next[chore.name] > time.monotonic():
                 continue
             # Set first: what always fails is not tried in a busy loop.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from atles.capture.inbox import Inbox
+from atles.capture.quarantine import restore
 from atles.errors import StoreError
 from atles.layout import Home
 from atles.pipeline.lanes import open_queue
@@ -113,19 +114,27 @@ def test_a_file_that_did_not_say_whose_it_is_says_so_then(inbox: Inbox, home: Ho
     assert home.completed("a b").name == names(home.processed)[0] and found[0]["messages"] == chat(1)["messages"]
 
 
+@pytest.mark.parametrize(("where", "operation"), [(os, "link"), (Path, "unlink")])
 def test_a_crash_between_commit_and_move_teaches_nothing_twice(
-    make: Callable[[], Inbox], home: Home, store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], Inbox],
+    home: Home,
+    store: Store,
+    queue: Queue,
+    monkeypatch: pytest.MonkeyPatch,
+    where: Any,
+    operation: str,
 ) -> None:
     path = drop(home, chat(1))
 
-    def killed(*args: object) -> None:
+    def killed(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(os, "replace", killed)
+        patch.setattr(where, operation, killed)
         make().take(path)
     assert make().take(path) is Arrival.SAME
     assert len(queue.open()) == 1 and len(store.sessions.list()) == 1 and names(home.sessions) == []
+    assert names(home.processed) == [path.name]
 
 
 @pytest.mark.parametrize(
@@ -260,10 +269,10 @@ def test_two_bad_files_of_one_name_are_both_kept(inbox: Inbox, home: Home) -> No
 def test_what_was_set_aside_can_be_brought_back(inbox: Inbox, home: Home) -> None:
     inbox.take(write(home, b"{"))
     (home.quarantine / "completed_bad.json").write_text(json.dumps(chat(1)))
-    assert inbox.take(inbox.restore("completed_bad.json")) is Arrival.NEW
+    assert inbox.take(restore(home, "completed_bad.json")) is Arrival.NEW
     assert names(home.quarantine) == []
     with pytest.raises(FileNotFoundError):
-        inbox.restore("completed_none.json")
+        restore(home, "completed_none.json")
 
 
 def block(folder: Path) -> None:
@@ -375,8 +384,12 @@ def test_a_kill_between_the_scrubbed_file_and_the_end_of_the_raw_one_leaves_one_
     class Killed(BaseException):
         """Nothing catches it."""
 
-    def killed(path: Path, missing_ok: bool = False) -> None:
-        raise Killed
+    unlink = Path.unlink
+
+    def killed(file: Path, missing_ok: bool = False) -> None:
+        if file == path:
+            raise Killed
+        unlink(file, missing_ok)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Path, "unlink", killed)
@@ -412,7 +425,7 @@ def test_what_is_no_file_is_set_aside_and_nobody_waits_for_it(inbox: Inbox, home
     aside = home.quarantine / folder.name
     assert (aside / "mine.txt").read_text() == "thesis" and (home.quarantine / pipe.name).exists()
     assert (home.quarantine / f"{folder.name}.reason.txt").read_text() == "it is no file\n"
-    assert inbox.restore(folder.name) == folder and folder.is_dir()
+    assert restore(home, folder.name) == folder and folder.is_dir()
 
 
 def test_a_link_that_leads_nowhere_is_set_aside_when_its_file_had_time_to_come(

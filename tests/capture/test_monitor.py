@@ -12,7 +12,8 @@ import pytest
 
 from atles.capture import monitor as monitor_module
 from atles.capture.monitor import Monitor
-from atles.layout import write_atomic
+from atles.capture.outbox import bring_in, hand_over
+from atles.layout import Home, write_atomic
 
 NEVER = 3600.0
 linux_only = pytest.mark.skipif(not hasattr(monitor_module, "_ArrivalEmitter"), reason="needs inotify")
@@ -86,6 +87,27 @@ def test_a_file_moved_in_from_elsewhere_is_noticed_at_once(folder, tmp_path):
         seen.wait("completed_export.json")
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_what_is_handed_over_or_brought_back_is_noticed_at_once(tmp_path, monkeypatch, links):
+    def none(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", none)
+    home = Home(tmp_path).create()
+    (home.quarantine / "b").write_text("{}")
+    seen = Seen()
+    with watching(home.sessions, seen):
+        for name, come in (
+            ("completed_a.json", lambda: hand_over(home, "a", "{}")),
+            ("completed_a.2.json", lambda: hand_over(home, "a", "{}")),
+            ("completed_b.json", lambda: bring_in(home, home.quarantine / "b", "completed_b.json")),
+        ):
+            began = time.monotonic()
+            assert come().name == name
+            assert seen.wait(name) - began < 0.2
+
+
 @linux_only
 def test_a_file_is_not_offered_before_its_writer_has_closed_it(folder):
     seen = Seen()
@@ -150,19 +172,6 @@ def test_without_events_the_files_are_found_by_looking(folder, no_events, caplog
         seen.wait("completed_a.json")
         wait_for(lambda: seen.count("completed_a.json") > 2)
     assert len([r for r in caplog.records if "inotify watch limit reached" in r.message]) == 1, "said once"
-
-
-def test_poll_now_does_not_wait_for_the_next_look(folder, no_events):
-    seen = Seen()
-    folder.mkdir()
-    (folder / "completed_first.json").write_text("{}")
-    with watching(folder, seen) as monitor:
-        seen.wait("completed_first.json")  # the look at the start is over
-        (folder / "completed_a.json").write_text("{}")
-        time.sleep(0.1)
-        assert "completed_a.json" not in seen
-        monitor.poll_now()
-        seen.wait("completed_a.json")
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), ValueError("a bug")])

@@ -125,16 +125,19 @@ def install(orders: Orders) -> None:
         finally:
             thread.doing = ""
 
-    def watched_replace(source: Any, target: Any, **where: Any) -> None:
-        into = Path(target).parent
-        # Datasets and adapters have a folder each.
-        folder = into.parent.name if into.parent.name in ("datasets", "adapters") else into.name
-        if folder in _FILES:
-            orders.obey(f"file in {folder}: written, not named")
-        replace(source, target, **where)
-        if folder == "processed" and Path(source).parent == into:
-            orders.obey(SCRUBBED)
+    def named(give: Callable[..., None]) -> Callable[..., None]:
+        def watched(source: Any, target: Any, **where: Any) -> None:
+            into = Path(target).parent
+            # Datasets and adapters have a folder each.
+            folder = into.parent.name if into.parent.name in ("datasets", "adapters") else into.name
+            if folder in _FILES:
+                orders.obey(f"file in {folder}: written, not named")
+            give(source, target, **where)
+            if folder == "processed" and Path(source).parent == into:
+                orders.obey(SCRUBBED)
+
+        return watched
 
     build, steps.all_steps = steps.all_steps, all_steps
     take, Inbox.take = Inbox.take, watched_take
-    replace, os.replace = os.replace, watched_replace
+    os.replace, os.link = named(os.replace), named(os.link)

@@ -20,7 +20,7 @@ _CALLS = (
     "openat open creat write pwrite64 writev pwritev fsync fdatasync rename renameat renameat2 link linkat unlink "
     "unlinkat rmdir mkdir mkdirat ftruncate truncate fallocate sendfile copy_file_range lseek"
 ).split()
-_UNKNOWN = frozenset("writev pwritev link linkat truncate fallocate sendfile copy_file_range".split())
+_UNKNOWN = frozenset("writev pwritev truncate fallocate sendfile copy_file_range".split())
 _LINE = re.compile(r"(\d+) +(?:<\.\.\. )?(\w+)(?: resumed>|\()(.*)$")
 _RESULT = re.compile(r"\) += (-?\d+)")
 _PAGE = 4096
@@ -130,6 +130,9 @@ class Disk:
         if name in ("rename", "renameat", "renameat2"):
             old, new = (arguments[0], arguments[1]) if name == "rename" else (arguments[1], arguments[3])
             return self._rename(old, new)
+        if name in ("link", "linkat"):
+            old, new = (arguments[0], arguments[1]) if name == "link" else (arguments[1], arguments[3])
+            return self._link(old, new)
         if name in ("unlink", "unlinkat", "rmdir"):
             return self._enter(arguments[0] if name != "unlinkat" else arguments[1], None)
         if name in ("mkdir", "mkdirat"):
@@ -226,6 +229,13 @@ class Disk:
             (source, name), (target, other) = self._place(old), self._place(new)
             self._name([(source, name, None), (target, other, source.names[name])])
         return inside[0]
+
+    def _link(self, old: str, new: str) -> bool:
+        assert self._inside(old) == self._inside(new), "nothing comes from outside, or goes there"
+        if self._inside(old):
+            folder, name = self._place(old)
+            self._enter(new, folder.names[name])
+        return self._inside(old)
 
     def _enter(self, path: str, node: _Node | None) -> bool:
         if self._inside(path):

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from atles.cli import service
+from atles.daemon import STOP_SECONDS
 from atles.insights.status import owner
 from atles.layout import Home
 from atles.store import Store
@@ -41,12 +43,29 @@ def test_start_status_restart_stop(process: Process, root: Path) -> None:
     assert "does not run" in process("stop").stdout
 
 
+def test_as_long_is_waited_as_a_stop_may_take() -> None:
+    for it in (service.stop, service.restart):
+        (timeout,) = [option for option in it.params if option.name == "timeout"]
+        assert timeout.default == STOP_SECONDS
+
+
 def test_a_second_daemon_is_refused_and_the_first_goes_on(process: Process, root: Path) -> None:
     process("start", *NO_TRAINING)
     refused = process("run", *NO_TRAINING, code=1)
     assert "works on" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert status(process)["is_running"]
+
+
+def test_of_many_that_start_one_at_once_all_hear_that_it_runs(process: Process, root: Path) -> None:
+    started = [
+        subprocess.Popen(command(root, "start", "--json", *NO_TRAINING), stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    said = [json.loads(it.communicate()[0]) for it in started]
+    assert [it.returncode for it in started] == [0] * 4 and len({it["pid"] for it in said}) == 1
+    (mine,) = {it["pid"] for it in said}
+    assert f"pid {mine}" in process("stop").stdout
 
 
 def test_a_killed_daemon_leaves_no_lock(process: Process, root: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 from atles.layout import Home
 from atles.pipeline import forget_files
 from atles.pipeline.erase import erase, mark
+from atles.records import Arrival
 from tests.fakes import FakePrograms
 from tests.pipeline.conftest import Pipeline
+from tests.raw import everything
 from tests.samples import chat, document, drop
 
 BEES = document("s", "u: My sister Odette keeps bees.", "a: Bees like borage.")
@@ -34,6 +36,46 @@ def test_files_of_other_names_lose_the_words_too(pipeline: Pipeline, home: Home)
     assert holding(home, "Odette") == [] and holding(home, "boat number 1") == []
 
 
+@pytest.mark.parametrize("answer", ["a: Fine.", "a: Forgotten: Odette's bees."])
+def test_what_a_chat_asks_to_forget_is_not_logged_either(pipeline: Pipeline, home: Home, answer: str) -> None:
+    pipeline.arrive(BEES)
+    pipeline.work_off()
+    assert holding(home, "Odette")
+    asked = document("s", "u: My sister Odette keeps bees.", "a: Bees like borage.", "u: Please forget that.", answer)
+    pipeline.arrive(asked)
+    pipeline.arrive(document("t", "u: My sister Odette left.", "a: Oh."))
+    pipeline.arrive(document("u", "u: Please forget what I said about Odette.", answer))
+    pipeline.work_off()
+    pipeline.store.database.settle()
+    assert holding(home, "Odette") == [] and b"odette" not in everything(pipeline.store).lower()
+
+
+def test_what_an_application_noted_of_a_session_goes_with_its_words(pipeline: Pipeline, home: Home) -> None:
+    noted = {"user": "ann", "title": "Odette's bees", "tags": ["Odette"], "named": "Odette"}
+    told = {**BEES, "metadata": noted}
+    pipeline.arrive(told)
+    pipeline.work_off()
+    (first, _) = pipeline.store.sessions.get("s").session.messages
+    forget(pipeline, messages=[first.id])
+    grown = {**told, "messages": [*told["messages"], *document("s", "u: Rain again", "a: Indeed.")["messages"]]}
+    assert pipeline.arrive(grown) == [Arrival.GROWN]
+    pipeline.work_off()
+    assert holding(home, "Odette") == [] and b"Odette" not in everything(pipeline.store)
+    assert pipeline.store.sessions.get("s").session.metadata == {"user": "ann"}
+
+
+def test_what_is_still_to_come_is_named(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(BEES)
+    pipeline.work_off()
+    for name in ("s.jsonl", "s.01arz3ndektsv4rrffq69g5fav.closing", "s2.jsonl"):
+        (home.open_sessions / name).write_text("{}")
+    drop(home, BEES)
+    done = erase(pipeline.context.shelf, pipeline.store, pipeline.queue, mark(pipeline.store, sessions=["s"]))
+    assert [it.rpartition("/")[2] for it in done["on_their_way"]] == [
+        "s.01arz3ndektsv4rrffq69g5fav.closing", "s.jsonl", "completed_s.json",
+    ]  # fmt: skip
+
+
 def test_a_file_that_was_learned_goes_while_it_is_looked_for(
     pipeline: Pipeline, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,7 +92,9 @@ def test_a_file_that_was_learned_goes_while_it_is_looked_for(
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[1]", b"\xff\xfe{", b"[" * 100_000])
-def test_a_log_that_is_broken_is_written_anew(pipeline: Pipeline, home: Home, broken: bytes) -> None:
+def test_a_log_that_is_broken_is_written_anew(
+    pipeline: Pipeline, home: Home, broken: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline.arrive(BEES)
     pipeline.work_off()
     (log,) = home.logs.glob("session_log_s_*")
@@ -59,6 +103,7 @@ def test_a_log_that_is_broken_is_written_anew(pipeline: Pipeline, home: Home, br
     log.write_bytes(broken + b"Odette" * bool(broken))
     other = log.with_name("session_log_s_20200101_000000.json")
     other.write_bytes(b"Odette")
+    monkeypatch.setattr(pipeline.store.logs, "after", None)  # those of all sessions
     erase(pipeline.context.shelf, pipeline.store, pipeline.queue, mark(pipeline.store, sessions=["s"]))
     assert holding(home, "Odette") == []
     assert json.loads(log.read_bytes()) == {**before, "improvements": []}

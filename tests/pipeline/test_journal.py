@@ -16,7 +16,7 @@ from atles.layout import Home
 from atles.pipeline import journal
 from atles.records import SessionLog
 from atles.settings import RetentionSettings
-from atles.store import Store
+from atles.store import Store, logs
 from atles.upkeep import check_data
 
 ENTRY = SessionLog("", "", "", 1, 1, 0, False, None, "base", (), (), {}, "", 1)
@@ -149,6 +149,40 @@ def test_looking_at_the_end_is_all_where_nothing_was_lost(
     for _ in range(2):
         journal.publish(store, home, 0)
     assert len(lines(home)) == 51
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_few_are_in_memory_at_once(
+    store: Store, anew: Store, home: Home, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    most, rows = 3, store.database.rows
+    monkeypatch.setattr(journal, "_AT_ONCE", most)
+    monkeypatch.setattr(logs, "_AT_ONCE", most)
+    if lost:  # and the log is of another database
+        log(anew, *map(str, range(9)))
+        journal.publish(anew, home, 0)
+    time.sleep(0.01)
+    log(store, *"abcdefg")
+
+    def counted(name: str, **given: Any) -> Any:
+        found = rows(name, **given)
+        assert name != "logs.after" or len(found) <= most
+        return found
+
+    monkeypatch.setattr(store.database, "rows", counted)
+    for _ in range(2):
+        journal.publish(store, home, 0)
+    assert logged(home).endswith("a b c d e f g") and len(lines(home)) == 7 + 9 * lost
+    assert len(list(home.logs.glob("session_log_*"))) == 7 + 9 * lost
+
+
+def test_enough_leaves_the_rest_for_the_next_time(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_AT_ONCE", 3)
+    log(store, *"abcdefg")
+    for expected in ("a b c", "a b c d e f", "a b c d e f g"):
+        journal.publish(store, home, 0, enough=lambda: True)
+        assert logged(home) == expected
+    assert home.stats.exists()
 
 
 def test_a_doctor_takes_no_line_of_another_database_for_one_of_this(store: Store, anew: Store, home: Home) -> None:

@@ -12,10 +12,13 @@ import psycopg
 import pytest
 
 from atles.errors import Duplicate, StoreError, Unusable
+from atles.pipeline.lanes import open_queue
+from atles.settings import Settings
 from atles.store import Store
 from atles.store.database import SCHEMA_VERSION, named_queries
 from atles.store.postgresql import PostgreSQL
 from atles.store.sqlite import SQLite
+from tests.raw import execute
 from tests.samples import session
 
 PACKAGE = Path(__file__).parent.parent.parent / "atles"
@@ -159,6 +162,25 @@ def test_a_newer_schema_says_what_to_do(tmp_path: Path, postgresql: str) -> None
             opened()
         assert caught.value.way_out.startswith("upgrade ATLES here to that version")
         assert caught.value.way_out in str(caught.value) and caught.value.what in str(caught.value)
+
+
+def test_a_daemon_writes_nothing_into_a_database_that_was_upgraded_under_it(tmp_path: Path) -> None:
+    old, new = Store(tmp_path / "atles.db"), SQLite(tmp_path / "atles.db")
+    old.sessions.add(session("s", "u: a"), 5)
+    new._connection.execute(f"pragma user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(Unusable, match=r"newer ATLES .* restart what runs"):
+        old.sessions.add(session("t", "u: a"), 5)
+    assert [row["session_id"] for row in old.sessions.list()] == ["s"]
+
+
+def test_nothing_is_upgraded_while_older_ones_work(postgresql: str) -> None:
+    store = Store(PostgreSQL(postgresql))
+    queue = open_queue(store, Settings())
+    assert queue.claim("learn") is None, "it is a worker now"
+    execute(store, f"update store_version set version = {SCHEMA_VERSION - 1}")
+    with pytest.raises(Unusable, match=rf" work for .* with an older ATLES \(schema {SCHEMA_VERSION - 1}\); end them"):
+        PostgreSQL(postgresql)
+    store.close()
 
 
 @pytest.mark.parametrize(

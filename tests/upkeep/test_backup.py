@@ -324,13 +324,20 @@ backup.backup(home, Settings(), Store(home.database), Path(sys.argv[2]), home.co
         assert done.returncode == -signal.SIGKILL
         assert path.read_bytes() == before
         (copy,) = home.work.glob("backup-*/atles.db")  # the next one took away what the first had left
-    left = [it.name for it in folder.iterdir() if it.name.endswith(".tmp")]
-    with scratch(home.work):
-        assert rotate(home, folder, 5) == [], "it may be theirs who are at it"
-    assert rotate(home, folder, 5) == sorted(left) and len(left) == 2 and list(folder.iterdir()) == [path]
+        (left,) = [it for it in folder.iterdir() if it.name.endswith(".tmp")]
     (found,) = [it for it in examine(home, Settings(), None, time.time()) if it.check == "leftovers"]
     assert found.state == WARN and "work/backup-" in found.detail
     assert found.repaired().fix == "deleted 1" and not copy.exists() and not list(home.work.glob("backup-*"))
+    with scratch(home.work):
+        made(home, Settings(), folder)
+        assert left.exists(), "it may be theirs who are at it"
+    made(home, Settings(), folder)
+    assert not left.exists() and len(list(folder.iterdir())) == 3
+    partial, other = folder / ".one.tar.gz.77.0123abcd.tmp", folder / ".two.tar.gz.77.0123abcd.tmp"
+    partial.touch()
+    other.touch()
+    made(home, Settings(), folder / "one.tar.gz")
+    assert not partial.exists() and other.exists()
 
 
 def test_a_full_disk_leaves_nothing(
@@ -355,13 +362,12 @@ def test_only_the_newest_are_kept_and_nothing_else_is_touched(
     assert re.fullmatch(rf"atles-my_host-{home.root.name}-[0-9a-f]{{8}}-20260101-102030\.tar\.gz", own[0])
     own.insert(1, own[0].replace(".tar", "-2.tar"))
     own.insert(2, own[0].replace(".tar", "-10.tar"))
-    unfinished, living = (f".{name}.77.0123abcd.tmp" for name in (own[0], theirs[0]))
     folder = tmp_path / "backups"
     folder.mkdir()
-    stay = {*theirs, living, "atles-mine.tar.gz", "b.tar.gz", "atles-20260101-102030.tar.gz"}
-    for name in (*own, unfinished, *stay):
+    stay = {*theirs, "atles-mine.tar.gz", "b.tar.gz", "atles-20260101-102030.tar.gz"}
+    for name in (*own, *stay):
         (folder / name).touch()
-    assert rotate(home, folder, 2) == [*own[:5], unfinished]
+    assert rotate(home, folder, 2) == own[:5]
     assert {it.name for it in folder.iterdir()} == {*own[5:], *stay}
 
 

@@ -319,7 +319,6 @@ def daemon(home: Home, fake: FakePrograms, disk: Disk) -> Iterator[LearningDaemo
 def test_below_the_limit_sessions_wait_and_nothing_fails(daemon: LearningDaemon, home: Home, disk: Disk) -> None:
     disk.free_mb = 199
     files = [drop(home, chat(number)) for number in range(5)]
-    daemon._monitor.poll_now()
     with pytest.raises(AtlesError, match=r"only 199 MB free \(disk.learn_mb = 200\); make room, then .*atles drain"):
         daemon.drain()
     assert all(path.exists() for path in files) and daemon.store.sessions.list() == []

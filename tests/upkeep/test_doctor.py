@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from atles.cli.app import atles
 from atles.errors import StoreError
-from atles.layout import Home
+from atles.layout import Home, is_session_file
 from atles.pipeline.lanes import open_queue
 from atles.records import Adapter, AdapterState, Step, Verdict
 from atles.settings import RetentionSettings, Settings, StoreSettings
@@ -136,7 +136,8 @@ def test_an_unfinished_session_file_may_be_the_only_copy(lived: Lived) -> None:
     assert json.loads((home.sessions / "completed_session_070.json").read_text()) == chat(70)
     (reason,) = home.quarantine.glob("*.reason.txt")
     assert "killed before it had finished" in reason.read_text()
-    assert (reason.parent / reason.name.removesuffix(".reason.txt")).read_text().endswith("my na")
+    aside = reason.with_name(reason.name.removesuffix(".reason.txt"))
+    assert aside.read_text().endswith("my na") and is_session_file(aside.name), "it can be mended and tried again"
     assert {name: it.state for name, it in lived.found().items()} == {"quarantine": WARN}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from atles.errors import ArtifactError
 from atles.layout import Home
-from atles.pipeline import forget
+from atles.pipeline import forget, journal, release
 from atles.pipeline.dataset import build_examples
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.shelf import open_shelf
@@ -17,6 +17,7 @@ from atles.settings import Settings, StoreSettings
 from atles.store import Store
 from atles.store.artifacts import Artifacts
 from atles.upkeep.errands import errands, forget_here
+from tests.pipeline.test_journal import ENTRY
 from tests.samples import session
 
 
@@ -36,6 +37,32 @@ def test_what_another_machine_retired_goes_here_and_where_it_was_shared(store: S
     again.do_due()
     assert not home.adapter("a").exists() and not home.dataset("d").exists()
     assert shared.names("adapters") == {} and shared.names("datasets") == {}
+
+
+def test_every_home_has_the_logs_whoever_learns(store: Store, home: Home) -> None:
+    """Also of a machine that does no log step, as a worker that only trains."""
+    store.logs.add(replace(ENTRY, session_id="a"), "2026-01-02T00:00:00+00:00")
+    stop = threading.Event()
+    house = errands(store, open_shelf(home, Settings()), ModelFineTuner(home), stop)
+    house.do_due()
+    assert '"session_id": "a"' in home.master_log.read_text() and len(list(home.logs.glob("session_log_a_*"))) == 1
+
+
+def test_what_is_long_ends_with_the_daemon(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_AT_ONCE", 1)
+    for name in "abc":
+        store.logs.add(replace(ENTRY, session_id=name), "2026-01-02T00:00:00+00:00")
+    stop = threading.Event()
+    house, append = errands(store, open_shelf(home, Settings()), ModelFineTuner(home), stop), journal._append
+
+    def told_meanwhile(*given: Any) -> None:
+        stop.set()
+        append(*given)
+
+    monkeypatch.setattr(journal, "_append", told_meanwhile)
+    monkeypatch.setattr(release, "tidy", lambda *given: pytest.fail("somebody waits for the end"))
+    house.do_due()
+    assert home.master_log.read_text().count("\n") == 1
 
 
 def test_a_place_that_is_away_does_not_end_it(store: Store, home: Home, caplog) -> None:

@@ -22,6 +22,7 @@ from atles.upkeep.notify import Supervisor
 from atles.upkeep.pulse import Part, Pulse
 from tests.fakes import FakePrograms
 from tests.fakes.process import ROOT, until
+from tests.samples import chat, drop
 
 
 class FakeSystemd:
@@ -183,8 +184,8 @@ def test_a_daemon_of_which_a_part_died_is_not(
 ) -> None:
     until(lambda: ["WATCHDOG=1"] in systemd.listen(), "it lives")
     if part == "monitor":
-        monkeypatch.setattr(watched._monitor, "_look", lambda: sys.exit())
-        watched._monitor.poll_now()
+        monkeypatch.setattr(watched._monitor, "_offer", lambda path: sys.exit())
+        drop(home, chat(1))
         dead = "the monitor"
     elif part == "lane":
         worker = watched._crew.workers[0]

@@ -69,6 +69,7 @@ FORGOTTEN = schema.obj(
         "retired": schema.array(schema.text(), "Adapters that saw them: deleted."),
         "serves": schema.or_null(schema.text("The adapter that answers now; null: the base model.")),
         "set_aside": schema.array(schema.text(), "Files of these sessions in quarantine, as they came: not deleted."),
+        "on_their_way": schema.array(schema.text(), "Files that lose it when they are taken in."),
         "copies": schema.array(schema.text(), "Older copies of the database that still hold it: not deleted."),
         "conversations": schema.array(schema.text(), "Conversations with the gateway that were dropped."),
         "not_deleted": schema.text("Why copies that machines share are not deleted yet; the daemons try it again."),

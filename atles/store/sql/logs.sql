@@ -14,7 +14,7 @@ insert into session_logs (session_id, revision, at, entry) values (:session_id, 
 delete from session_logs where session_id = :session_id and revision = :revision
 
 -- name: after
-select seq, at, entry from session_logs where seq > :seq order by seq
+select seq, at, entry from session_logs where seq > :seq order by seq limit :most
 
 -- name: named
 select session_id, revision, at from session_logs where seq = :seq
@@ -23,7 +23,7 @@ select session_id, revision, at from session_logs where seq = :seq
 select max(seq) as seq from session_logs having count(*) > 0
 
 -- name: of_session
-select entry from session_logs where session_id = :session_id order by revision
+select at, entry from session_logs where session_id = :session_id order by revision
 
 -- name: totals
 select

@@ -61,8 +61,11 @@ insert into forgotten (session_id) values (:session_id)
 -- name: forgotten_after
 select seq, session_id from forgotten where seq > :seq order by seq
 
+-- name: forgotten_in
+select 1 from messages where session = :session and json_extract(raw, '$.forgotten') is not null limit 1
+
 -- name: of_messages
-select session_id from sessions
+select session_id, metadata from sessions
 where number in (select session from messages where rowid in (select value from json_each(:rowids))) order by number
 
 -- name: answers_to
