@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from atles.errors import AtlesError
+
 log = logging.getLogger("atles.daemon")
 
 
@@ -49,6 +51,8 @@ class House:
             try:
                 if not chore.leader or self._leads():
                     chore.do()
+            except (AtlesError, OSError) as error:  # a full disk, a server that is away
+                log.error("%s failed, trying again in %g s: %s", chore.name, chore.seconds, error)
             except Exception:  # or nobody would renew leases and close sessions any more
                 log.exception("%s failed, trying again in %g s", chore.name, chore.seconds)
         return max(0.0, min(self._next.values()) - time.monotonic())
