@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ LONGEST = ("test_damaged.py", "test_flow.py", "test_programs.py", "test_chaos.py
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    # Processes share tests out by their ids: of two with the same, one would not be run.
+    if twice := [it for it, times in Counter(item.nodeid for item in items).items() if times > 1]:
+        raise pytest.UsageError(f"these tests have the same id, give them others: {', '.join(twice)}")
 
 
 @pytest.hookimpl(wrapper=True)
