@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import BinaryIO
 
 DEFAULT_HOME = "./atles_memory"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\Z")
@@ -69,12 +70,16 @@ class Home:
 
     def create(self) -> "Home":
         """Make the folders, for the owner alone: they hold chats. Raises OSError."""
-        for folder in (
-            self.training_data, self.chat_data, self.datasets, self.models, self.adapters, self.work,
-            self.open_sessions, self.processed, self.quarantine, self.logs,
-        ):  # fmt: skip
+        for folder in self.folders():
             make_folder(folder)
         return self
+
+    def folders(self) -> tuple[Path, ...]:
+        """All that are made from the beginning, those above others first."""
+        return (
+            self.training_data, self.chat_data, self.datasets, self.models, self.adapters, self.work,
+            self.daemon, self.sessions, self.open_sessions, self.processed, self.quarantine, self.logs,
+        )  # fmt: skip
 
     def adapter(self, name: str) -> Path:
         """An adapter's folder. Derived, never stored: a home may be moved, or named from another folder."""
@@ -113,7 +118,7 @@ def private(path: str, flags: int) -> int:
 
 
 def write_atomic(
-    path: Path, data: bytes | str | Iterable[str], *, sync_name: bool = True, exported: bool = False
+    path: Path, data: bytes | str | Iterable[bytes | str], *, sync_name: bool = True, exported: bool = False
 ) -> None:
     """Write a file so that readers see the old content or the new, never a part, even after power loss.
 
@@ -128,10 +133,10 @@ def write_atomic(
         sync_folder(path.parent)
 
 
-def write_anew(path: Path, text: str) -> Path:
+def write_anew(path: Path, data: bytes | str | Iterable[bytes | str]) -> Path:
     """The same, but never in the place of another file: under that name or the next that is free (see `take_name`);
     which. Raises OSError."""
-    with _written(path, [text], exported=False) as temporary:
+    with _written(path, [data] if isinstance(data, bytes | str) else data, exported=False) as temporary:
         return take_name(temporary, path)
 
 
@@ -154,11 +159,45 @@ def _written(path: Path, pieces: Iterable[bytes | str], exported: bool) -> Itera
 def write_unless_there(path: Path, text: str) -> None:
     """The same for a file that is likely to hold just that already. Raises OSError."""
     data = text.encode("utf-8", "backslashreplace")
-    with suppress(FileNotFoundError):
-        if path.read_bytes() == data:
+    with suppress(FileNotFoundError, NoPlainFile):
+        if read_plain(path) == data:
             sync_folder(path.parent)  # who wrote it may have been killed before
             return
     write_atomic(path, data)
+
+
+class NoPlainFile(OSError):
+    """What is there is a pipe, a folder or a device."""
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file for reading that anybody may have put there. Nothing waits for a pipe's other end.
+
+    Raises NoPlainFile; OSError.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket; a device that is not there
+            raise _no_plain(path) from error
+        raise
+    try:
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            raise _no_plain(path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_plain(path: Path) -> bytes:
+    """All that is in such a file. Raises NoPlainFile; OSError."""
+    with open_plain(path) as file:
+        return file.read()
+
+
+def _no_plain(path: Path) -> NoPlainFile:
+    return NoPlainFile(errno.EINVAL, "it is no plain file", str(path))
 
 
 def names(folder: Path) -> Iterator[str]:

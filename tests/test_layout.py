@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atles import layout
-from atles.layout import Home, file_name, names, take_name, write_anew, write_atomic, write_unless_there
+from atles.layout import (
+    Home,
+    NoPlainFile,
+    file_name,
+    names,
+    read_plain,
+    take_name,
+    write_anew,
+    write_atomic,
+    write_unless_there,
+)
 
 _ODD = st.text(alphabet=st.characters(exclude_categories=()), min_size=1, max_size=400)  # lone surrogates, NUL, all
 
@@ -222,3 +232,21 @@ def test_the_old_name_goes_when_the_new_one_is_safe(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(layout, "sync_folder", lambda path: seen.append((path, file.exists())))
     take_name(file, folder / "new")
     assert seen == [(folder, True)] and not file.exists()
+
+
+def test_what_is_no_plain_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    there = socket.socket(socket.AF_UNIX)
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    there.bind("socket")
+    there.close()
+    for name in ("pipe", "folder", "socket"):
+        with pytest.raises(NoPlainFile, match="it is no plain file"):
+            read_plain(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_plain(tmp_path / "gone")
+    write_unless_there(tmp_path / "pipe", "words")
+    assert read_plain(tmp_path / "pipe") == b"words"

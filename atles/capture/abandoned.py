@@ -18,7 +18,7 @@ from atles.capture.journal import Recorded, read
 from atles.capture.outbox import hand_over
 from atles.capture.quarantine import set_aside
 from atles.clock import new_id, timestamp
-from atles.layout import Home
+from atles.layout import Home, NoPlainFile, read_plain
 
 TAKEN = ".closing"
 _log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def _take(home: Home, idle_seconds: float, quiet: Quiet) -> Iterator[Path]:
 def _close(home: Home, taken: Path) -> Path | None:
     try:
         return complete(home, taken)
-    except ValueError as error:
+    except (ValueError, NoPlainFile) as error:
         set_aside(taken, home.quarantine / taken.name, f"the journal of an abandoned session cannot be read: {error}")
         _log.warning("%s is in %s: %s", taken.name, home.quarantine, error)
         return None
@@ -104,8 +104,9 @@ def _close(home: Home, taken: Path) -> Path | None:
 
 def complete(home: Home, taken: Path) -> Path | None:
     """Hand over what a journal holds that nobody writes to any more, and delete it; the completed file, or None where
-    there is nothing to learn from. Raises ValueError where none of its lines says which session it is; OSError."""
-    data = taken.read_bytes()
+    there is nothing to learn from. Raises ValueError where none of its lines says which session it is; NoPlainFile;
+    OSError."""
+    data = read_plain(taken)
     written = taken.stat().st_mtime
     completed = None
     if data.strip():

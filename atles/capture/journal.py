@@ -20,7 +20,8 @@ from typing import Any
 
 from atles.layout import Home, file_name, make_folder
 
-_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+# Not blocking: where somebody put a pipe, the host would wait for its reader.
+_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def journal_path(home: Home, session_id: str) -> Path:

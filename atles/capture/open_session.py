@@ -10,7 +10,7 @@ from atles.capture.journal import Journal, Recorded, journal_path, read
 from atles.capture.outbox import Finished
 from atles.capture.plain import plain
 from atles.clock import compact, new_id, timestamp
-from atles.layout import Home
+from atles.layout import Home, read_plain
 
 
 class OpenSession:
@@ -107,7 +107,7 @@ def as_json(value: Any) -> str:
 def _left_open(path: Path) -> Recorded | None:
     """The journal that a killed host left under this id, if there is one."""
     try:
-        recorded = read(path.read_bytes())
+        recorded = read(read_plain(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

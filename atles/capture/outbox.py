@@ -72,7 +72,7 @@ def _announce(path: Path) -> None:
     events that it waits for (`monitor`)."""
     with suppress(OSError):  # the daemon was faster; or it finds it by looking
         if sys.platform == "linux" and path.is_file():
-            os.close(os.open(path, os.O_WRONLY))
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def deliver(finished: Finished) -> Path | None:

@@ -7,17 +7,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from os.path import lexists
 from pathlib import Path
+from stat import S_ISREG
 
+from atles.capture.claim import fitting
 from atles.capture.outbox import bring_in
-from atles.layout import Home, make_folder, numbered, same_file, take_name, write_atomic
+from atles.layout import Home, NoPlainFile, make_folder, numbered, read_plain, same_file, take_name, write_atomic
 
 _REASON = ".reason.txt"
+_MORE = 60  # bytes of a name for a number, the reason's ending, and what it is called until it is written
 
 
 def set_aside(file: Path, wanted: Path, reason: str) -> None:
     """Move a file to quarantine/, under that name or the next that is free, with the reason beside it. Raises OSError;
     the file is then where it was."""
     make_folder(wanted.parent)
+    wanted = wanted.with_name(fitting(wanted.name, _MORE))
     # It is there already where a kill came just before it lost its old name.
     target = next(it for it in numbered(wanted) if not lexists(it) or same_file(file, it))
     write_atomic(_reason(target), reason + "\n")  # first, so that no file lies there unexplained
@@ -34,16 +38,24 @@ def set_aside(file: Path, wanted: Path, reason: str) -> None:
 def put_away(file: Path, wanted: Path) -> Path:
     """Give a file that name, or the next that is free, and take the rights of others from it; which. Raises OSError."""
     target = take_name(file, wanted)
-    if target.is_file() and not target.is_symlink():  # what a link leads to is not ours to change
-        with suppress(PermissionError):  # whoever wrote it may be another user
-            target.chmod(0o600)
+    make_private(target)
     return target
+
+
+def make_private(file: Path) -> None:
+    """Take the rights of others from a file. Raises OSError."""
+    state = file.lstat()
+    # What a link leads to, or what has another name elsewhere, is not ours to change.
+    if S_ISREG(state.st_mode) and state.st_nlink == 1:
+        with suppress(PermissionError):  # whoever wrote it may be another user
+            file.chmod(0o600)
 
 
 def reasons(home: Home) -> Iterator[tuple[str, str]]:
     """The name of each file that was set aside, and why. Raises OSError."""
     for path in sorted(home.quarantine.glob(f"*{_REASON}")):
-        yield path.name.removesuffix(_REASON), path.read_text("utf-8", "replace").strip()
+        with suppress(FileNotFoundError, NoPlainFile):  # somebody else's; or it goes at this moment
+            yield path.name.removesuffix(_REASON), read_plain(path).decode("utf-8", "replace").strip()
 
 
 def file_of(name: str) -> str:

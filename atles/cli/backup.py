@@ -1,5 +1,6 @@
 """`backup` and `restore`: a home in one file, and a home from it."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import click
 
 from atles.cli.command import Command, Scope
 from atles.cli.show import answer, count, duration, styled, when
+from atles.errors import AtlesError
 from atles.pipeline.room import size
 from atles.upkeep import backup as made
 from atles.upkeep.restore import restore as bring_back
@@ -47,10 +49,19 @@ def backup(scope: Scope, file: Path, no_processed: bool, keep: int | None) -> No
         raise click.UsageError(f"--keep is for a folder of backups, and {file} is none")
     began = time.monotonic()
     with scope.store() as store:
-        done = made.backup(
-            scope.home, scope.settings(), store, file, scope.config or scope.home.config, processed=not no_processed
-        )
-    gone = made.rotate(scope.home, file, keep) if keep else []
+        try:
+            done = made.backup(
+                scope.home, scope.settings(), store, file, scope.config or scope.home.config, processed=not no_processed
+            )
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            place = file if into_folder else file.parent
+            raise AtlesError(
+                f"no backup was made: {error.strerror}; it needs room for itself in {place} and, while it is made, for "
+                f"a copy of the database in {scope.home.work}"
+            ) from error
+    gone = made.rotate(scope.home, done.path, keep) if keep else []
     document = {**asdict(done), "path": str(done.path), "seconds": round(time.monotonic() - began, 3), "deleted": gone}
     answer(scope, document, _made_view)
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atles.capture import session_file
+from atles.capture.outbox import hand_over
 from atles.cli.command import FAILED, Command, Scope
 from atles.cli.show import answer, count, styled
 from atles.errors import InvalidSession
 from atles.insights.status import owner
-from atles.layout import Home, write_atomic
-from atles.records import Session
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,7 +42,7 @@ def ingest(scope: Scope, paths: tuple[Path, ...]) -> None:
         except (InvalidSession, OSError) as error:
             refused.append({"file": str(path), "reason": str(error)})
         else:
-            _hand_over(home, session)
+            hand_over(home, session.session_id, json.dumps(session.as_json()) + "\n")
             taken.append({"file": str(path), "session_id": session.session_id, "messages": len(session.messages)})
     document = {"taken": taken, "refused": refused, "daemon_runs": owner(home) is not None}
     answer(scope, document, _view)
@@ -57,16 +56,6 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             yield from sorted(file for file in path.rglob("*.json") if file.is_file())
         else:
             yield path
-
-
-def _hand_over(home: Home, session: Session) -> None:
-    """Write a session for the daemon. One that waits there under the same id stays: the two may differ."""
-    text = json.dumps(session.as_json()) + "\n"
-    path, number = home.completed(session.session_id), 1
-    while path.exists():
-        number += 1
-        path = path.with_name(f"{home.completed(session.session_id).stem}.{number}.json")
-    write_atomic(path, text)
 
 
 def _view(document: dict[str, Any]) -> "Iterable[RenderableType]":

@@ -134,7 +134,7 @@ def retry(scope: Scope, name: str | None, everything: bool) -> None:
     if (name is None) is not everything:
         raise click.UsageError("name a session, a job or a quarantined file; or give --all")
     with scope.store() as store:
-        done = again.retry(scope.home, store, scope.queue(store), scope.settings(), name)
+        done = again.retry(scope.home, scope.queue(store), name)
     document = {**done, "daemon_runs": owner(scope.home) is not None}
     answer(scope, document, _retry_view)
 

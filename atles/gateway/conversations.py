@@ -12,6 +12,7 @@ A conversation lies in the journal of an open session (`capture/open_session.py`
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +22,7 @@ from atles.gateway.at_hand import AtHand, owned
 from atles.gateway.chain import SYSTEM, Key, chain, client_hash, follow, own, pair, root
 from atles.gateway.conversation import Conversation
 from atles.gateway.said import Said
-from atles.layout import Home, file_name
+from atles.layout import Home, NoPlainFile, file_name, read_plain
 
 _AGAIN_SECONDS = 600.0  # within which the same first question is a first answer made again
 _AGAIN_MOST = 8  # answers to one first question; more is no user
@@ -176,11 +177,10 @@ class Conversations:
         self._at_hand.put_away(found)
         found.session.journal.path.unlink(missing_ok=True)
         for path in self._home.sessions.glob(f"completed_{file_name(found.id)}*.json"):
-            try:  # handed over, and not taken in yet; another session's name may begin likewise
-                if json.loads(path.read_bytes())["session_id"] == found.id:
+            # Handed over, and not taken in yet; another session's name may begin likewise, or it is somebody else's.
+            with suppress(FileNotFoundError, NoPlainFile, ValueError, LookupError, TypeError):
+                if json.loads(read_plain(path))["session_id"] == found.id:
                     path.unlink()
-            except FileNotFoundError:
-                pass
 
     # --- finding ---
 

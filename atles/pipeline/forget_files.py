@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from atles.clock import compact
-from atles.layout import Home, file_name, names, write_atomic, write_unless_there
+from atles.layout import Home, NoPlainFile, file_name, names, open_plain, read_plain, write_atomic, write_unless_there
 from atles.pipeline import copies
 from atles.records import canonical_json
 from atles.store import Store
@@ -101,9 +102,10 @@ def _processed(home: Home, session_id: str, came: Iterable[str]) -> list[Path]:
         if name.startswith(stem) and _CAME.fullmatch(name, len(stem)):
             file = home.processed / name
             with suppress(FileNotFoundError):  # it is too old, and goes at this moment
+                state = file.stat()
                 # "s.2" may be the second file of "s", or the first of another session.
-                if file.stem == stem or session_id in _ids_in(file):
-                    own.append((file.stat().st_mtime_ns, file))
+                if S_ISREG(state.st_mode) and (file.stem == stem or session_id in _ids_in(file)):
+                    own.append((state.st_mtime_ns, file))
     return [file for _, file in sorted(own)]
 
 
@@ -113,9 +115,9 @@ def _processed(home: Home, session_id: str, came: Iterable[str]) -> list[Path]:
 def _silence_logs(home: Home, store: Store, sessions: set[str]) -> None:
     for session_id, log in list(_stamped(home.logs, "session_log", sessions)):
         try:
-            entry = _silent(json.loads(log.read_bytes()))
-        except FileNotFoundError:
-            continue  # it is too old, and goes at this moment
+            entry = _silent(json.loads(read_plain(log)))
+        except (FileNotFoundError, NoPlainFile):
+            continue  # it is too old, and goes at this moment; or it is no log
         except (ValueError, TypeError, RecursionError):
             entry = _logged(store, session_id, log.name)
         if entry is None:
@@ -161,11 +163,11 @@ def _drop_datasets(home: Home, sessions: set[str]) -> None:
     """What was trained on them is retired, and what was judged by them is judged: nobody needs these."""
     for manifest in list(home.datasets.glob("*/manifest.json")):
         try:
-            said = json.loads(manifest.read_bytes())
+            said = json.loads(read_plain(manifest))
             holds = not sessions.isdisjoint((*said["train"]["sessions"], *said["heldout"]["sessions"]))
         except FileNotFoundError:
             continue  # somebody else deletes it at this moment
-        except (ValueError, LookupError, TypeError, RecursionError):
+        except (ValueError, LookupError, TypeError, RecursionError, NoPlainFile):
             holds = True  # nobody can say
         if holds:
             with suppress(FileNotFoundError):
@@ -211,13 +213,14 @@ def _is_of(file: Path, wanted: dict[str, str]) -> bool:
 def _ids_in(file: Path) -> set[str]:
     """The session that a file says it is of; of one that is no JSON, cut off anywhere, all that it names. Raises
     OSError."""
-    if file.stat().st_size <= _PARSED:
-        with suppress(ValueError, RecursionError):
-            document = json.loads(file.read_bytes())
-            given = document.get("session_id") if isinstance(document, dict) else None
-            return {str(given)} if isinstance(given, (str, int, float)) and given != "" else set()
     found: set[str] = set()
-    with open(file, "rb") as data:
+    with open_plain(file) as data:
+        if os.fstat(data.fileno()).st_size <= _PARSED:
+            with suppress(ValueError, RecursionError):
+                document = json.load(data)
+                given = document.get("session_id") if isinstance(document, dict) else None
+                return {str(given)} if isinstance(given, (str, int, float)) and given != "" else set()
+            data.seek(0)
         while window := data.read(_WINDOW):
             for match in _ID.finditer(window):
                 with suppress(ValueError):

@@ -152,7 +152,7 @@ def cut(master_log: Path, before: float) -> None:
         if old := old_length(master_log, before):
             with open(master_log, "rb") as file:
                 file.seek(old)
-                write_atomic(master_log, file.read())
+                write_atomic(master_log, iter(lambda: file.read(1 << 20), b""))
 
 
 def _at(line: bytes) -> float:

@@ -6,10 +6,8 @@ from typing import Any
 from atles.capture.abandoned import TAKEN, complete
 from atles.capture.quarantine import explained_no_more, file_of, reasons, restore
 from atles.errors import AtlesError
-from atles.layout import Home, is_session_file
+from atles.layout import Home, NoPlainFile, is_session_file
 from atles.queue import Queue
-from atles.settings import Settings
-from atles.store import Store
 
 
 def dead(queue: Queue) -> list[dict[str, Any]]:
@@ -29,7 +27,7 @@ def quarantine(home: Home) -> list[dict[str, str]]:
     return found
 
 
-def retry(home: Home, store: Store, queue: Queue, settings: Settings, name: str | None = None) -> dict[str, Any]:
+def retry(home: Home, queue: Queue, name: str | None = None) -> dict[str, Any]:
     """Try again what `name` is: a session, a job or a quarantined file; without one, everything that can be.
 
     Which files, and how many jobs. Raises AtlesError where nothing of that name failed, or it cannot be tried again;
@@ -67,7 +65,7 @@ def _tried(home: Home, file: str) -> str:
         return ""
     try:
         complete(home, home.quarantine / file)
-    except ValueError as error:
+    except (ValueError, NoPlainFile) as error:
         return f"{error}; mend it first"
     explained_no_more(home, file)
     return ""

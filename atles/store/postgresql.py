@@ -197,8 +197,8 @@ class PostgreSQL(Database):
             if version < SCHEMA_VERSION and (at_work := connection.execute(_AT_WORK).fetchall()):
                 names = ", ".join(row[0] for row in at_work)
                 raise Unusable(
-                    f"{names} work for {self.name} with an older ATLES (schema {version})",
-                    "end them first; one that was killed is forgotten after a minute",
+                    f"at work for {self.name} with an older ATLES (schema {version}): {names}",
+                    "end that first; one that was killed is forgotten after a minute",
                 )
             for number in range(version, SCHEMA_VERSION):
                 _run_script(connection, text_of(f"postgresql/migrate_{number}.sql"))

@@ -57,6 +57,8 @@ TABLES = (
     Table("forgotten", ("seq",)),
 )
 
+_SOME_ERRORS = 3
+
 Key = tuple[Any, ...]
 Rows = Iterator[tuple[Any, ...]]
 
@@ -93,6 +95,10 @@ class Tables(ABC):
     @abstractmethod
     def count_on(self) -> None:
         """Let the numbers that the database gives out go on behind those that are there."""
+
+    @abstractmethod
+    def damage(self) -> str:
+        """What is wrong with the pages of a file, in words; "" if nothing is. A server's are its own matter."""
 
     @abstractmethod
     def _types(self) -> Mapping[str, Mapping[str, str]]:
@@ -177,6 +183,13 @@ class _OfSQLite(Tables):
     def count_on(self) -> None:
         """SQLite does so by itself."""
 
+    def damage(self) -> str:
+        try:
+            found = [row[0] for row in self.select(f"pragma quick_check({_SOME_ERRORS})") if row[0] != "ok"]
+        except StoreError as error:
+            found = [str(error)]
+        return "; ".join(it.replace("\n", ", ") for it in found)
+
     def _types(self) -> Mapping[str, Mapping[str, str]]:
         found = "select m.name, c.name, c.type from sqlite_master m, pragma_table_info(m.name) c where m.type = 'table'"
         return _grouped(self.select(found))
@@ -239,6 +252,9 @@ class _OfPostgreSQL(Tables):
                         self.run(
                             f"select setval(cast(? as regclass), coalesce(n, 1), n is not null) from ({last}) l", [name]
                         )
+
+    def damage(self) -> str:
+        return ""
 
     def _types(self) -> Mapping[str, Mapping[str, str]]:
         found = "select table_name, column_name, data_type from information_schema.columns where table_schema = ?"

@@ -51,8 +51,10 @@ class Made:
 
 def backup(home: Home, settings: Settings, store: Store, path: Path, config: Path, *, processed: bool = True) -> Made:
     """Write a backup of a home to `path`, or below a folder `path` under a name of its own. Its settings are those in
-    the file `config`, without passwords. `processed`: also the session files that were learned. Raises AtlesError,
-    OSError; then nothing is left of it."""
+    the file `config`, without passwords. `processed`: also the session files that were learned. Raises AtlesError, also
+    where the database is damaged, and OSError; then nothing is left of it."""
+    if not path.parent.is_dir():
+        raise AtlesError(f"there is no folder {path.parent}; make it first")
     for left in killed(home.work):
         take_away(left)
     into_folder = path.is_dir()
@@ -68,6 +70,8 @@ def backup(home: Home, settings: Settings, store: Store, path: Path, config: Pat
         database = folder / home.database.name
         _snapshot(store, settings, database)
         with closing(Store(database)) as copy:
+            if wrong := tables_of(copy).damage():  # a backup of that is none, and must not take the place of one
+                raise StoreError(f"no backup was made: {store.database.name} is damaged ({wrong}); see `atles doctor`")
             files.training(copy)
             left_out = _adapters(files, open_shelf(home, settings), store, copy)
             counts = {it.name: tables_of(copy).size(it) for it in TABLES if it.name in _COUNTED}
@@ -112,11 +116,13 @@ def _drop_partial(home: Home, folder: Path, name: str) -> None:
             (folder / it).unlink(missing_ok=True)
 
 
-def rotate(home: Home, folder: Path, keep: int) -> list[str]:
-    """Delete all but the newest `keep` of the home's backups that have a name of `name_for`; which. Raises OSError."""
-    matched = (re.fullmatch(_own_name(home), it) for it in names(folder))
+def rotate(home: Home, newest: Path, keep: int) -> list[str]:
+    """Delete all but `keep` of the home's backups beside the `newest`, of those that have a name of `name_for`, the
+    oldest first; which. Raises OSError."""
+    folder = newest.parent
+    matched = (re.fullmatch(_own_name(home), it) for it in names(folder) if it != newest.name)
     found = sorted((it[1], int(it[2] or 1), it[0]) for it in matched if it)
-    gone = [it for _, _, it in found[: max(0, len(found) - keep)]]
+    gone = [it for _, _, it in found[: max(0, len(found) + 1 - keep)]]
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     return gone

@@ -12,7 +12,7 @@ from atles.capture import session_file
 from atles.capture.outbox import bring_in
 from atles.clock import compact
 from atles.errors import AtlesError
-from atles.layout import Home, file_name, write_atomic
+from atles.layout import Home, file_name, read_plain, write_atomic
 from atles.pipeline.jobs import first_job, session_job
 from atles.pipeline.lanes import TRAIN
 from atles.queue import NewJob, Queue
@@ -139,7 +139,7 @@ def _same(file: Path, twin: Path, session_id: str, examples: Sequence[Example]) 
 
 def _lines(path: Path) -> list[Any]:
     # Not splitlines(): JSON may hold U+2028 and U+0085, which are no ends of lines there.
-    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+    return [json.loads(line) for line in read_plain(path).decode("utf-8").split("\n") if line]
 
 
 def _stale(home: Home, store: Store, queue: Queue) -> list[str]:
@@ -197,8 +197,18 @@ def processed(home: Home, store: Store) -> Finding:
     """Files of sessions that were learned, and that the database does not know: it was restored, or lost."""
     files = sorted(home.processed.glob("*.json"))
     stored = {row["session_id"]: row["message_count"] for row in store.sessions.list()}  # after the files
-    lost = [path for path in files if _more_than(stored, path)]
+    lost: list[Path] = []
+    unread: list[str] = []
+    for path in files:
+        try:
+            if _more_than(stored, path):
+                lost.append(path)
+        except OSError as error:
+            unread.append(f"{path.name} ({error.strerror})")
+    odd = f"cannot be read: {some(unread)}"
     if not lost:
+        if unread:
+            return Finding("processed", WARN, odd, "move them away, or let ATLES read them")
         return Finding("processed", OK, "the database has all of them")
     names = [it.name for it in lost]
 
@@ -207,12 +217,14 @@ def processed(home: Home, store: Store) -> Finding:
             bring_in(home, path, path.name)
         return f"moved to sessions/, to be learned: {some(names)}"
 
-    return Finding("processed", FAIL, f"the database does not have {some(names)}", f"{REPAIR} has them learned", repair)
+    detail = "; ".join([f"the database does not have {some(names)}", *([odd] if unread else [])])
+    return Finding("processed", FAIL, detail, f"{REPAIR} has them learned", repair)
 
 
 def _more_than(stored: dict[str, int], path: Path) -> bool:
+    """Raises OSError."""
     try:
-        session = session_file.parse(path.read_bytes(), path.name)
+        session = session_file.parse(read_plain(path), path.name)
     except FileNotFoundError:
         return False
     except AtlesError:

@@ -15,7 +15,7 @@ from atles.capture.quarantine import set_aside
 from atles.config import masked
 from atles.errors import InvalidSession
 from atles.insights.status import owner
-from atles.layout import Home, names
+from atles.layout import Home, names, read_plain
 from atles.scratch import killed, take_away
 from atles.upkeep import files
 from atles.upkeep.finding import FAIL, OK, REPAIR, WARN, Finding, some
@@ -38,6 +38,15 @@ def daemon(home: Home) -> Finding:
     return Finding(
         "daemon", WARN, "an earlier one was killed; nothing is lost", "`atles start` takes its work up", repair
     )
+
+
+def folders(home: Home) -> Finding:
+    """Whether each folder of a home is one: it may be a link to a disk that is not there."""
+    wrong = [str(it.relative_to(home.root)) for it in home.folders() if os.path.lexists(it) and not it.is_dir()]
+    if not wrong:
+        return Finding("folders", OK, "as they should be")
+    detail = f"no folder, nor a link to one that is there: {some(wrong)}"
+    return Finding("folders", FAIL, detail, "move it away, or bring back what the link leads to")
 
 
 def database(home: Home) -> Finding:
@@ -96,7 +105,7 @@ def _taken(home: Home, path: Path) -> bool:
     meant = path.name.lstrip(".").partition(".json")[0].removesuffix(".tmp").removeprefix("completed_")
     name = f"completed_{meant}.json"
     try:
-        session = session_file.parse(path.read_bytes(), name)
+        session = session_file.parse(read_plain(path), name)
     except InvalidSession as error:
         # As a session file: mended, it can be tried again.
         set_aside(path, home.quarantine / name, f"its writer was killed before it had finished: {error}")

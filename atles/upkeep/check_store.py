@@ -2,7 +2,6 @@
 
 import time
 
-from atles.errors import StoreError
 from atles.queue import Queue
 from atles.records import Step
 from atles.store import Store
@@ -14,7 +13,6 @@ from atles.upkeep.finding import FAIL, OK, REPAIR, RESTORE, WARN, Finding, some
 
 _OLDEST_SERVER = 14  # whose extended protocol and functions are used
 _SAME_TIME_SECONDS = 5.0  # clocks that are further apart than that are not synchronised
-_SOME_ERRORS = 3
 
 
 def damage(store: Store) -> Finding:
@@ -22,16 +20,10 @@ def damage(store: Store) -> Finding:
     if not isinstance(store.database, SQLite):
         return Finding("database", OK, f"{store.database.name}, schema {SCHEMA_VERSION}")
     tables = tables_of(store)
-    try:
-        wrong = [row[0] for row in tables.select(f"pragma quick_check({_SOME_ERRORS})") if row[0] != "ok"]
-        lost = sum(1 for _ in tables.select("pragma foreign_key_check"))
-    except StoreError as error:
-        wrong, lost = [str(error)], 0
-    if lost:
-        wrong.append(f"{lost:,} rows refer to others that are not there")
+    if not (wrong := tables.damage()) and (lost := sum(1 for _ in tables.select("pragma foreign_key_check"))):
+        wrong = f"{lost:,} rows refer to others that are not there"
     if wrong:
-        said = "; ".join(it.replace("\n", ", ") for it in wrong)
-        return Finding("database", FAIL, f"{store.database.name} is damaged: {said}", RESTORE)
+        return Finding("database", FAIL, f"{store.database.name} is damaged: {wrong}", RESTORE)
     return Finding("database", OK, f"whole, schema {SCHEMA_VERSION}")
 
 

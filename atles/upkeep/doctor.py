@@ -21,6 +21,7 @@ def examine(home: Home, settings: Settings, config: Path | None, now: float) -> 
     """
     yield checked("privacy", lambda: check_files.privacy(home, config))
     yield checked("daemon", lambda: check_files.daemon(home))
+    yield checked("folders", lambda: check_files.folders(home))
     there = bool(settings.store.url) or home.database.exists() or home.migrated.exists()
     lost = checked("database", lambda: check_files.database(home))
     if not there and lost.state == OK:

@@ -99,6 +99,11 @@ def migrate(
         way = _Way(home, settings, target, file, begun["id"] if begun else new_id(), begun is not None, rows, progress)
         if _name(home, settings.store) == name:
             return _finish(way)
+        if target.url and settings.store.url:
+            raise AtlesError(
+                f"the store of {home.root} is at {_name(home, settings.store)}: `atles migrate --to sqlite` first, and "
+                "from there to the other"
+            )
         return _to_postgresql(way) if target.url else _to_sqlite(way)
 
 
@@ -267,8 +272,8 @@ def _nobody_works(store: Store, settings: Settings) -> None:
     at_work = [it["name"] for it in queue.workers() if it["silent"] <= settings.queue.lease_seconds]
     if at_work:
         raise AtlesError(
-            f"{', '.join(at_work)} work for {store.database.name}; end them first (`atles stop` there, or Ctrl-C), and "
-            f"wait {settings.queue.lease_seconds:g} s where one was killed"
+            f"at work for {store.database.name}: {', '.join(at_work)}; end that first (`atles stop` there, or Ctrl-C), "
+            f"and wait {settings.queue.lease_seconds:g} s where one was killed"
         )
 
 

@@ -19,6 +19,7 @@ from atles.records import canonical_json
 from atles.settings import Settings
 from atles.store import Store
 from atles.store.database import SCHEMA_VERSION
+from atles.store.tables import tables_of
 from atles.upkeep.archive import MANIFEST, explained, members, verified
 from atles.upkeep.carry import wait_again
 from atles.upkeep.check_data import data_again
@@ -165,6 +166,8 @@ def _mended(part: Home, manifest: dict[str, Any]) -> list[str]:
     part.create()
     notes = []
     with closing(Store(part.database)) as store:
+        if wrong := tables_of(store).damage():
+            raise AtlesError(f"the database in the backup is damaged ({wrong}); take an older backup")
         queue = open_queue(store, Settings())
         with store.transaction():
             wait_again(queue)

@@ -17,7 +17,7 @@ from typing import Any
 from atles import scratch
 from atles.capture import session_file
 from atles.errors import AtlesError
-from atles.layout import Home, names
+from atles.layout import Home, names, read_plain
 from atles.pipeline import journal, release
 from atles.pipeline.room import MIB, size
 from atles.records import Adapter, AdapterState
@@ -251,12 +251,12 @@ def _not_stored(store: Store, path: Path) -> str:
     """Why the file is the only copy of what it holds; "" where the database has it."""
     out = "move it to sessions/ to have it learned"
     try:
-        session = session_file.parse(path.read_bytes(), path.name)
+        session = session_file.parse(read_plain(path), path.name)
         stored = store.sessions.get(session.session_id).session
     except FileNotFoundError:
         return "it leads to a file that is not there" if path.is_symlink() else ""
     except OSError as error:
-        return f"it cannot be read ({error})"
+        return f"it cannot be read ({error.strerror or error})"
     except AtlesError as error:
         return f"the database does not have it ({error}); {out}"
     if len(stored.messages) < len(session.messages):

@@ -188,6 +188,25 @@ def test_a_journal_that_names_no_session_goes_to_quarantine_with_the_reason(home
     assert list(home.open_sessions.iterdir()) == []
 
 
+def test_a_pipe_among_the_journals_keeps_nobody_waiting(home):
+    os.mkfifo(home.open_sessions / "pipe.jsonl")
+    leave(home, "good", "1")
+    assert close_abandoned(home, 0, now=later) == [home.completed("good")]
+    assert list(home.open_sessions.iterdir()) == []
+    (reason,) = home.quarantine.glob("pipe.*.reason.txt")
+    assert "it is no plain file" in reason.read_text()
+
+
+def test_a_host_whose_journal_is_a_pipe_goes_on(home, caplog):
+    os.mkfifo(journal_path(home, "s"))
+    tracker = SessionTracker(home=home.root)
+    tracker.start_session("s")
+    tracker.log_message("user", "Hello")
+    path = tracker.end_session()
+    assert path is not None and words(path) == ["Hello"]
+    assert "cannot take up" in caplog.text
+
+
 def test_a_journal_without_a_message_is_removed(home):
     chat = leave(home, "s", metadata={"k": 1})
     (home.open_sessions / "empty.jsonl").touch()

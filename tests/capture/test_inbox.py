@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from atles.capture.inbox import Inbox
+from atles.capture.inbox import Inbox, unread
 from atles.capture.quarantine import restore
 from atles.errors import StoreError
-from atles.layout import Home
+from atles.layout import Home, is_session_file, write_atomic
 from atles.pipeline.lanes import open_queue
 from atles.pipeline.scrub import scrub_session
 from atles.queue import NewJob, Queue
@@ -114,6 +114,7 @@ def test_a_file_that_did_not_say_whose_it_is_says_so_then(inbox: Inbox, home: Ho
     assert home.completed("a b").name == names(home.processed)[0] and found[0]["messages"] == chat(1)["messages"]
 
 
+@pytest.mark.parametrize("nameless", [False, True])
 @pytest.mark.parametrize(("where", "operation"), [(os, "link"), (Path, "unlink")])
 def test_a_crash_between_commit_and_move_teaches_nothing_twice(
     make: Callable[[], Inbox],
@@ -123,8 +124,9 @@ def test_a_crash_between_commit_and_move_teaches_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
     where: Any,
     operation: str,
+    nameless: bool,
 ) -> None:
-    path = drop(home, chat(1))
+    path = drop(home, {"messages": chat(1)["messages"]} if nameless else chat(1), "session_001")
 
     def killed(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
@@ -132,9 +134,10 @@ def test_a_crash_between_commit_and_move_teaches_nothing_twice(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(where, operation, killed)
         make().take(path)
-    assert make().take(path) is Arrival.SAME
+    (left,) = home.sessions.glob("completed_*.json")
+    assert make().waiting() and make().take(left) is Arrival.SAME
     assert len(queue.open()) == 1 and len(store.sessions.list()) == 1 and names(home.sessions) == []
-    assert names(home.processed) == [path.name]
+    assert [name for name in names(home.processed) if not name.endswith(".tmp")] == [path.name]
 
 
 @pytest.mark.parametrize(
@@ -302,15 +305,12 @@ def test_a_scrubbed_copy_does_not_stay_for_every_try_to_remove_the_file(
 ) -> None:
     """As where sessions/ is read-only, and processed/ is not."""
     path = drop(home, document("told", "u: My key is sk-proj-4fQ8zLr2VnX7mKc9TgWbYh3d.", "a: I see."))
-    unlink = Path.unlink
 
-    def refused(file: Path, missing_ok: bool = False) -> None:
-        if file == path:
-            raise PermissionError(13, "Permission denied", str(file))
-        unlink(file, missing_ok)
+    def refused(file: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", refused)
+        patch.setattr(Path, "rename", refused)
         for _ in range(3):
             inbox.take(path)
             assert names(home.processed) == [] and path.exists()
@@ -355,15 +355,18 @@ def test_on_a_full_disk_the_file_stays_and_is_learned_later(inbox: Inbox, home: 
 def test_a_file_that_cannot_be_read_stays(
     inbox: Inbox, home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refused(path: Path) -> bytes:
+    def refused(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     path = drop(home, chat(1))
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", refused)
-        assert inbox.take(path) is None
-    assert path.exists() and f"cannot read {path.name}" in caplog.text
-    assert inbox.take(path) is Arrival.NEW
+        patch.setattr("atles.capture.inbox.open_plain", refused)
+        for _ in range(3):
+            assert inbox.take(path) is None
+        assert not inbox.waiting(), "nobody is to wait for it"
+        assert unread(home) == {path.name: "Permission denied"}
+    assert path.exists() and caplog.text.count(f"cannot read {path.name}") == 1
+    assert inbox.take(path) is Arrival.NEW and unread(home) == {}
 
 
 def test_fifty_megabytes_are_taken(inbox: Inbox, home: Home, store: Store) -> None:
@@ -387,16 +390,17 @@ def test_a_kill_between_the_scrubbed_file_and_the_end_of_the_raw_one_leaves_one_
     unlink = Path.unlink
 
     def killed(file: Path, missing_ok: bool = False) -> None:
-        if file == path:
+        if file.parent == home.sessions and is_session_file(file.name):
             raise Killed
         unlink(file, missing_ok)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Path, "unlink", killed)
         inbox.take(path)
-    assert names(home.processed) == ["completed_s.json"] and path.exists()
-    assert make().take(path) is Arrival.SAME
-    assert names(home.processed) == ["completed_s.json"] and not path.exists()
+    (left,) = home.sessions.glob("completed_*.json")
+    assert names(home.processed) == ["completed_s.json"]
+    assert make().take(left) is Arrival.SAME
+    assert names(home.processed) == ["completed_s.json"] and names(home.sessions) == []
     assert "sk-proj" not in (home.processed / "completed_s.json").read_text()
 
 
@@ -440,3 +444,172 @@ def test_a_link_that_leads_nowhere_is_set_aside_when_its_file_had_time_to_come(
     assert "what it leads to is not there" in (home.quarantine / f"{link.name}.reason.txt").read_text()
     assert inbox.take(home.sessions / "completed_never.json") is None
     assert names(home.quarantine) == [f"{link.name}.reason.txt"]
+
+
+# --- a writer that goes on while its file is taken ---
+
+
+def rewritten(home: Home, path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch, *, at: str = "claim") -> None:
+    """The next time that a file is about to be moved, its writer puts another in its place."""
+    from atles.capture import inbox as module
+
+    real = getattr(module, at)
+
+    def late(*given: Any) -> Any:
+        monkeypatch.setattr(module, at, real)
+        write_atomic(path, data)
+        return real(*given)
+
+    monkeypatch.setattr(module, at, late)
+
+
+@pytest.mark.parametrize("told", [(), ("u: My key is sk-proj-4fQ8zLr2VnX7mKc9TgWbYh3d.",)])
+def test_a_session_that_grows_while_its_file_is_taken_loses_nothing(
+    inbox: Inbox, home: Home, store: Store, monkeypatch: pytest.MonkeyPatch, told: tuple[str, ...]
+) -> None:
+    path = drop(home, document("s", "u: One", "a: Two", *told))
+    longer = json.dumps(document("s", "u: One", "a: Two", *told, "u: Three", "a: Four")).encode()
+    rewritten(home, path, longer, monkeypatch)
+    assert inbox.take(path) is Arrival.NEW
+    assert inbox.waiting() and path.read_bytes() == longer and names(home.processed) == []
+    assert inbox.take(path) is Arrival.GROWN and not inbox.waiting()
+    assert store.sessions.list()[0]["message_count"] == 4 + len(told)
+    assert names(home.sessions) == [] and len(names(home.processed)) == 1
+
+
+def test_a_good_file_that_takes_the_place_of_a_bad_one_is_learned(
+    inbox: Inbox, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(home, b"{", "completed_session_001.json")
+    rewritten(home, path, json.dumps(chat(1)).encode(), monkeypatch)
+    assert inbox.take(path) is None and names(home.quarantine) == []
+    assert inbox.take(path) is Arrival.NEW
+
+
+def test_what_comes_under_its_name_while_a_file_is_claimed_stays_and_both_are_taken(
+    inbox: Inbox, home: Home, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"messages": chat(1)["messages"]}  # no id: the file's name is all that says whose it is
+    longer = {"messages": [*chat(1)["messages"], *chat(2)["messages"]]}
+    path = drop(home, {"messages": chat(1)["messages"][:2]}, "s")
+    rewritten(home, path, json.dumps(longer).encode(), monkeypatch, at="give_back")
+    rewritten(home, path, json.dumps(given).encode(), monkeypatch)
+    inbox.take(path)
+    found = sorted(home.sessions.glob("completed_*.json"))
+    assert len(found) == 2 and path in found
+    for it in found:
+        inbox.take(it)
+    (row,) = store.sessions.list()
+    assert (row["session_id"], row["message_count"]) == ("s", 8) and names(home.sessions) == []
+
+
+def test_what_was_forgotten_while_its_file_could_not_be_moved_is_not_in_it_then(
+    inbox: Inbox, home: Home, store: Store
+) -> None:
+    block(home.processed)
+    path = drop(home, document("a", "u: I owe Quillfeather money, key sk-proj-4fQ8zLr2VnX7mKc9TgWbYh3d", "a: Hm."))
+    inbox.take(path)
+    (row, *_) = store.sessions.message_rows(store.sessions.number("a"))
+    store.sessions.forget_messages([row["rowid"]], "2026-01-01T00:00:00+00:00")
+    home.processed.unlink()
+    inbox.take(path)
+    assert names(home.sessions) == []
+    assert "Quillfeather" not in (home.processed / "completed_a.json").read_text()
+
+
+SECRET = "sk-ant-api03-AAAABBBBCCCCDDDDEEEEFFFF1111222233334444"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f'{{"session_id": "e", "app_config": {{"api_key": "{SECRET}"}}, "messages": []}}',
+        f'{{"session_id": "e", "messages": [{{"content": "{SECRET}"}}], "messages": []}}',
+        f'{{"session_id": "e", "messages": [{{"content": "{SECRET}", "content": "Hello"}}]}}',
+        f'{{"session_id": "{SECRET}", "session_id": "e", "start_time": null, "end_time": null, "messages": [], '
+        '"metadata": {}}',
+    ],
+)
+def test_what_is_no_part_of_the_session_is_not_kept(inbox: Inbox, home: Home, data: str) -> None:
+    assert inbox.take(write(home, data.encode(), "completed_e.json")) is Arrival.NEW
+    assert SECRET not in (home.processed / "completed_e.json").read_text()
+
+
+@pytest.mark.parametrize("half", ["", " \ud83d"])
+def test_the_trackers_files_and_those_of_json_dumps_are_kept_as_they_are(home: Home, inbox: Inbox, half: str) -> None:
+    from atles import SessionTracker
+
+    tracker = SessionTracker(home=home.root)
+    tracker.start_session("t", {"user": "änn"})
+    for words in ("Grüße," + half, "and\n\n,\nmore"):
+        tracker.log_message("user", words)
+    path = tracker.end_session()
+    assert path is not None
+    for it in (path, drop(home, document("d", "u: Grüße" + half, 'a: ",\n"'))):
+        written = it.stat().st_ino
+        inbox.take(it)
+        assert (home.processed / it.name).stat().st_ino == written
+
+
+# --- what else may lie there ---
+
+
+@pytest.mark.parametrize("sent", ["a", "b"])
+def test_a_pipe_in_processed_keeps_nobody_waiting(inbox: Inbox, home: Home, sent: str) -> None:
+    os.mkfifo(home.processed / "completed_a.json")
+    data = document("a", "u: My key is sk-proj-4fQ8zLr2VnX7mKc9TgWbYh3d.", "a: I see.")
+    assert inbox.take(drop(home, data, sent)) is Arrival.NEW
+    assert names(home.processed) == ["completed_a.2.json"]
+
+
+def test_a_link_that_leads_to_itself_is_set_aside(inbox: Inbox, home: Home) -> None:
+    link = home.sessions / "completed_loop.json"
+    link.symlink_to(link.name)
+    inbox.take(link)
+    assert not inbox.waiting() and (home.quarantine / link.name).is_symlink() and not link.is_symlink()
+
+
+def test_a_file_that_is_far_too_large_is_set_aside_unread(
+    inbox: Inbox, home: Home, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(home, b"", "completed_large.json")
+    os.truncate(path, 3 << 30)
+    clock.ahead = 0
+    assert inbox.take(path) is None and path.exists(), "it may still be written"
+    clock.ahead = SETTLE_SECONDS + 1
+    inbox.take(path)
+    assert (home.quarantine / path.name).stat().st_size == 3 << 30
+    assert "larger than 256 MiB" in (home.quarantine / f"{path.name}.reason.txt").read_text()
+
+
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_a_bad_file_with_the_longest_name_is_set_aside_under_a_shorter_one(
+    inbox: Inbox, home: Home, letter: str
+) -> None:
+    for _ in range(2):
+        path = write(home, b"{", f"completed_{letter * (240 // len(letter.encode()))}.json")
+        inbox.take(path)
+    aside = [name for name in names(home.quarantine) if not name.endswith(".reason.txt")]
+    assert len(aside) == 2 and all(is_session_file(name) for name in aside) and names(home.sessions) == []
+    assert len(names(home.quarantine)) == 4
+
+
+def test_a_good_file_with_the_longest_name_is_learned_under_it(inbox: Inbox, home: Home, store: Store) -> None:
+    path = drop(home, {"messages": chat(1)["messages"]}, "x")
+    path = path.rename(home.sessions / f"completed_{'x' * 240}.json")
+    assert inbox.take(path) is Arrival.NEW
+    assert store.sessions.list()[0]["session_id"] == "x" * 240 and names(home.sessions) == []
+
+
+def test_what_has_another_name_elsewhere_keeps_its_rights_and_is_a_file_of_its_own_here(
+    inbox: Inbox, home: Home, tmp_path: Path
+) -> None:
+    for name, data in (("session_001", json.dumps(chat(1))), ("bad", "{")):
+        (other := tmp_path / name).write_text(data)
+        other.chmod(0o644)
+        os.link(other, home.sessions / f"completed_{name}.json")
+        inbox.take(home.sessions / f"completed_{name}.json")
+        assert other.stat().st_mode & 0o777 == 0o644 and other.read_text() == data
+    kept = home.processed / "completed_session_001.json"
+    assert kept.stat().st_mode & 0o777 == 0o600 and json.loads(kept.read_text()) == chat(1)
+    assert names(home.quarantine) == ["completed_bad.json", "completed_bad.json.reason.txt"]

@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from atles.layout import Home
+from atles.upkeep.archive import Writer
 from atles.upkeep.backup import name_for
 from tests.fakes import FakePrograms
 from tests.lived import lived_in
@@ -51,6 +52,23 @@ def test_a_folder_keeps_the_newest(told: Told, root: Path, tmp_path: Path) -> No
     assert {it.name for it in folder.iterdir()} == {old[2].name, Path(made["path"]).name, other.name}
 
 
+def test_where_it_fails_no_older_one_is_deleted(
+    call: Call, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / name_for(Home(root), "2026-01-01T00:00:00+00:00")
+    old.touch()
+
+    def full(self: Writer, about: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Writer, "finish", full)
+    said = call("backup", str(tmp_path), "--keep", "1", code=1).stderr
+    assert said.startswith("atles: no backup was made: No space left on device; it needs room for itself in ")
+    monkeypatch.setattr("atles.store.tables._OfSQLite.damage", lambda self: "page 7")
+    assert "is damaged (page 7)" in call("backup", str(tmp_path), "--keep", "1", code=1).stderr
+    assert old.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -66,7 +84,7 @@ def test_wrong_use(call: Call, root: Path, words: list[str], says: str) -> None:
 
 def test_what_cannot_be_done_is_one_line(call: Call, root: Path, tmp_path: Path) -> None:
     said = call("backup", str(tmp_path / "none" / "b.tar.gz"), code=1).stderr
-    assert said == f"atles: No such file or directory: {tmp_path / 'none'}\n"
+    assert said == f"atles: there is no folder {tmp_path / 'none'}; make it first\n"
     said = call("--home", str(tmp_path / "nowhere"), "backup", str(tmp_path / "b.tar.gz"), code=1).stderr
     assert "there is no ATLES home" in said
     (tmp_path / "b.tar.gz").write_text("no backup")

@@ -140,6 +140,38 @@ def test_drain_ends_whatever_lies_in_sessions(told: Told, root: Path) -> None:
     assert [row["session_id"] for row in told("sessions")["sessions"]] == ["session_001"]
 
 
+def test_drain_ends_where_a_file_cannot_be_read_and_says_so(
+    call: Call, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from atles.capture import inbox
+
+    home = Home(root).create()
+    path = drop(home, chat(1))
+    drop(home, chat(2))
+    opened = inbox.open_plain
+
+    def refused(file: Path) -> Any:
+        if file == path:
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "open_plain", refused)
+        said = call("drain", *NO_TRAINING, code=1)
+        assert "1 session learned" in said.stdout
+        assert f"cannot read {path.name} in sessions/: Permission denied" in said.stderr
+    assert "2 sessions learned" in call("drain", *NO_TRAINING).stdout
+
+
+def test_what_is_handed_over_takes_no_others_place(told: Told, root: Path, folder: Path) -> None:
+    (path,) = (Path(it["file"]) for it in told("ingest", str(folder))["taken"] if it["session_id"] == "session_001")
+    waiting = Home(root).completed("session_001")
+    waiting.unlink()
+    waiting.symlink_to(root / "not there yet")  # `exists()` sees nothing
+    told("ingest", str(path))
+    assert waiting.is_symlink() and waiting.with_name("completed_session_001.2.json").exists()
+
+
 def train(told: Told, root: Path, code: int = 0) -> Any:
     home = Home(root).create()
     for number in range(15):

@@ -223,13 +223,23 @@ def test_not_while_others_work_there(home: Home, call: Call, lived: Any, postgre
     queue = ProcrastinateQueue(store.database, lanes.LANES, lease_seconds=30)  # type: ignore[arg-type]  # it is one
     queue.claim(lanes.LEARN)
     said = call("migrate", "--to", postgresql, code=1).stderr
-    assert f":{os.getpid()} work for" in said and "end them first" in said
+    assert "at work for" in said and f":{os.getpid()}; end that first" in said
     queue.leave()
     call("migrate", "--to", postgresql)
     queue.claim(lanes.LEARN)
-    assert "end them first" in call("migrate", "--to", "sqlite", code=1).stderr
+    assert "end that first" in call("migrate", "--to", "sqlite", code=1).stderr
     queue.leave()
     store.close()
+
+
+def test_from_one_server_to_another_goes_by_way_of_sqlite(home: Home, call: Call, lived: Any, postgresql: str) -> None:
+    call("migrate", "--to", postgresql)
+    said = call("migrate", "--to", postgresql, "--schema", "two", code=1).stderr
+    assert "(schema atles): `atles migrate --to sqlite` first" in said
+    assert contents(check(open_store(home, load_settings(home)))) == lived and not home.database.exists()
+    call("migrate", "--to", "sqlite")
+    call("migrate", "--to", postgresql, "--schema", "two")
+    assert contents(check(open_store(home, load_settings(home)))) == lived
 
 
 def test_another_file_is_not_overwritten_on_the_way_back(home: Home, call: Call, lived: Any, postgresql: str) -> None:

@@ -1,6 +1,7 @@
 """What was forgotten leaves every file of a home, whatever they are called and in whatever state they are."""
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -48,6 +49,21 @@ def test_what_a_chat_asks_to_forget_is_not_logged_either(pipeline: Pipeline, hom
     pipeline.work_off()
     pipeline.store.database.settle()
     assert holding(home, "Odette") == [] and b"odette" not in everything(pipeline.store).lower()
+
+
+def test_a_pipe_keeps_no_forgetting_waiting(pipeline: Pipeline, home: Home) -> None:
+    pipeline.arrive(BEES)
+    pipeline.work_off()
+    for folder, name in (
+        (home.processed, "completed_s.2.json"), (home.quarantine, "completed_s.json"),
+        (home.logs, "session_log_s_20200101_000000.json"),
+    ):  # fmt: skip
+        os.mkfifo(folder / name)
+    forget(pipeline, sessions=["s"])
+    assert holding(home, "Odette") == []
+    (home.processed / "completed_s.json").unlink()
+    os.mkfifo(home.processed / "completed_s.json")
+    forget(pipeline, sessions=["s"])
 
 
 def test_what_an_application_noted_of_a_session_goes_with_its_words(pipeline: Pipeline, home: Home) -> None:

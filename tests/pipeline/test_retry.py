@@ -1,6 +1,7 @@
 """Another try: whatever is listed is taken again, or stays with its reason and says why."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def aside(home: Home, name: str, data: bytes = b"{", reason: str = "why") -> Pat
 
 
 def tried(pipeline: Pipeline, name: str | None = None) -> list[str]:
-    return again.retry(pipeline.home, pipeline.store, pipeline.queue, pipeline.settings, name)["files"]
+    return again.retry(pipeline.home, pipeline.queue, name)["files"]
 
 
 def test_the_corrected_file_of_its_host_is_not_destroyed(pipeline: Pipeline) -> None:
@@ -55,6 +56,16 @@ def test_what_nothing_would_ever_take_stays_and_says_so(pipeline: Pipeline, name
     aside(pipeline.home, "completed_y.json")
     assert tried(pipeline) == ["completed_y.json"]
     assert path.exists() is there and again.quarantine(pipeline.home) == [listed]
+
+
+def test_a_pipe_that_was_set_aside_keeps_nobody_waiting(pipeline: Pipeline) -> None:
+    name = "s.01arz3ndektsv4rrffq69g5fav.closing"
+    aside(pipeline.home, name).unlink()
+    os.mkfifo(pipeline.home.quarantine / name)
+    os.mkfifo(pipeline.home.quarantine / "completed_x.json.reason.txt")
+    with pytest.raises(AtlesError, match="it is no plain file"):
+        tried(pipeline, name)
+    assert [it["file"] for it in again.quarantine(pipeline.home)] == [name]
 
 
 def journal(home: Home) -> str:

@@ -22,7 +22,7 @@ import pytest
 
 from atles.capture.tracker import SessionTracker
 from atles.config import load_settings
-from atles.errors import AtlesError
+from atles.errors import AtlesError, StoreError
 from atles.layout import Home
 from atles.pipeline import room
 from atles.pipeline.erase import erase, mark
@@ -34,7 +34,7 @@ from atles.settings import Settings, StoreSettings
 from atles.store import Store, open_store
 from atles.store.adapters import BASE
 from atles.store.database import SCHEMA_VERSION
-from atles.store.tables import TABLES, tables_of
+from atles.store.tables import TABLES, _OfSQLite, tables_of
 from atles.store.transfer import digest
 from atles.upkeep import backup as backup_module
 from atles.upkeep.archive import Writer, verified
@@ -46,7 +46,7 @@ from tests.fakes import FakePrograms
 from tests.fakes.process import ROOT, DaemonProcess, until
 from tests.lived import lived_in
 from tests.raw import execute
-from tests.samples import chat, drop
+from tests.samples import chat, drop, session
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -340,6 +340,29 @@ backup.backup(home, Settings(), Store(home.database), Path(sys.argv[2]), home.co
     assert not partial.exists() and other.exists()
 
 
+def test_of_a_damaged_database_no_backup_is_made_and_none_restored(
+    home: Home, fake: FakePrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived_in(home, fake)
+    with closing(Store(home.database)) as store:
+        for number in range(200):
+            store.sessions.add(session(f"more{number}", f"u: {number} {'word ' * 100}"), 5)
+        (root,) = next(tables_of(store).select("select rootpage from sqlite_master where name = 'messages'"))
+        store.database.settle()
+    data = bytearray(home.database.read_bytes())
+    data[(root - 1) * 4096 + 200 : root * 4096] = b"\xa5" * (4096 - 200)
+    home.database.write_bytes(data)
+    with pytest.raises(StoreError, match=r"no backup was made: .*atles\.db is damaged \("):
+        made(home, Settings(), tmp_path / "b.tar.gz")
+    assert not [it for it in tmp_path.iterdir() if "b.tar.gz" in it.name]
+    monkeypatch.setattr(_OfSQLite, "damage", lambda self: "")
+    made(home, Settings(), tmp_path / "b.tar.gz")
+    monkeypatch.undo()
+    with pytest.raises(AtlesError, match="the database in the backup is damaged"):
+        restore(tmp_path / "b.tar.gz", Home(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_full_disk_leaves_nothing(
     home: Home, lived: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,8 +390,9 @@ def test_only_the_newest_are_kept_and_nothing_else_is_touched(
     stay = {*theirs, "atles-mine.tar.gz", "b.tar.gz", "atles-20260101-102030.tar.gz"}
     for name in (*own, *stay):
         (folder / name).touch()
-    assert rotate(home, folder, 2) == own[:5]
-    assert {it.name for it in folder.iterdir()} == {*own[5:], *stay}
+    newest = folder / own.pop(0)  # though another of that second was made before, and had its name
+    assert rotate(home, newest, 3) == own[:4]
+    assert {it.name for it in folder.iterdir()} == {newest.name, *own[4:], *stay}
 
 
 def test_homes_of_one_name_on_two_machines_are_two(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,15 @@ def test_nothing_is_wrong_with_a_home_that_was_only_used(lived: Lived) -> None:
 # --- files ---
 
 
+def test_a_folder_that_is_none(here: Lived) -> None:
+    shutil.rmtree(here.home.work)
+    here.home.work.symlink_to("nowhere")
+    finding = here.found()["folders"]
+    assert finding.state == FAIL and finding.detail.endswith(": work") and finding.fix
+    here.home.work.unlink()
+    assert here.found() == {}, "one that is missing is made"
+
+
 def test_files_that_were_never_finished(lived: Lived) -> None:
     home = lived.home
     for path in (home.logs / ".x.json.12.ab.tmp", home.work / "progress.tmp"):
@@ -299,7 +308,7 @@ def test_a_database_that_is_gone(here: Lived) -> None:
 
 
 def test_a_home_that_has_learned_nothing_lacks_no_database(home: Home) -> None:
-    assert {it.check for it in examine(home, Settings(), None, time.time())} == {"privacy", "daemon"}
+    assert {it.check for it in examine(home, Settings(), None, time.time())} == {"privacy", "daemon", "folders"}
 
 
 def test_learned_anew_without_a_backup_nothing_is_found(here: Lived) -> None:
@@ -538,6 +547,19 @@ def test_session_files_that_the_database_does_not_have(lived: Lived) -> None:
     finding, done = lived.mended("processed")
     assert "completed_lost.json, completed_session_005.2.json" in finding.detail and "moved to sessions/" in done.fix
     assert {it.name for it in home.sessions.glob("*.json")} == {"completed_lost.json", "completed_session_005.2.json"}
+
+
+def test_what_cannot_be_read_in_processed_is_named_and_the_others_are_repaired(here: Lived) -> None:
+    home = here.home
+    os.mkfifo(home.processed / "completed_pipe.json", 0o600)
+    (home.processed / "odd.json").mkdir(0o700)
+    finding = here.found()["processed"]
+    assert finding.state == WARN
+    assert "completed_pipe.json (it is no plain file), odd.json (it is no plain file)" in finding.detail
+    (home.processed / "completed_lost.json").write_text(json.dumps(document("lost", "u: Who?", "a: You.")))
+    assert "completed_pipe.json" in here.found()["processed"].detail
+    assert here.repaired()["processed"].fix == "moved to sessions/, to be learned: completed_lost.json"
+    assert home.completed("lost").exists() and here.found()["processed"] == finding
 
 
 def test_what_waits_in_sessions_is_not_overwritten(here: Lived) -> None:

@@ -441,7 +441,8 @@ def test_an_odd_file_is_named_and_the_others_go(
 ) -> None:
     (dangling := home.processed / "completed_dangling.json").symlink_to("nowhere")
     (folder := home.processed / "completed_folder.json").mkdir()
-    for path in (dangling, folder):
+    os.mkfifo(pipe := home.processed / "completed_pipe.json")
+    for path in (dangling, folder, pipe):
         os.utime(path, (NOW - 99 * DAY, NOW - 99 * DAY), follow_symlinks=False)
     home.quarantine.rmdir()
     home.chat_data.rename(home.root / "elsewhere")
@@ -449,7 +450,7 @@ def test_an_odd_file_is_named_and_the_others_go(
     aged(home.work / "old", 9)
     done = prune(home, pipeline.store, replace(KEEP, processed_days=1.5, quarantine_days=1, work_days=7), NOW)
     assert names(done.gone) == ["old", "completed_session_000.json", "completed_session_001.json"]
-    assert {it.name for it in done.kept} == {dangling.name, folder.name} and done.failed == []
+    assert {it.name for it in done.kept} == {dangling.name, folder.name, pipe.name} and done.failed == []
     assert dangling.is_symlink() and "of processed" in caplog.text
 
 

@@ -53,7 +53,7 @@ def _retry(parts: Parts, asked: Asked) -> Any:
         for it in failed:
             finding.session(parts, asked, str(it["session_id"]))
     try:
-        done = again.retry(parts.home, parts.store, parts.queue, parts.settings, name)
+        done = again.retry(parts.home, parts.queue, name)
     except AtlesError as error:
         raise Refusal(404, "not_found", str(error)) from error
     parts.wake(LEARN)
