@@ -17,7 +17,7 @@ from atles.capture.abandoned import Quiet, close_abandoned
 from atles.capture.inbox import Inbox
 from atles.capture.monitor import Monitor
 from atles.config import load_settings
-from atles.errors import AtlesError, HomeLocked
+from atles.errors import AtlesError, Damaged, HomeLocked
 from atles.insights.status import owner, status
 from atles.layout import Home, write_atomic
 from atles.pipeline import jobs, journal, lanes
@@ -118,7 +118,7 @@ class LearningDaemon:
         logs.configure(home, settings.log, console=self._console)
         self._stop.clear()
         self._started, self._started_passed = time.monotonic(), passed()
-        self._gateway = None  # of an earlier start
+        self._gateway, self._damage = None, ""  # of an earlier start
         undo.callback(self._disown)
         self._tell_owner()
         if not settings.store.url and (lost := database(home)).state != OK:
@@ -154,8 +154,8 @@ class LearningDaemon:
         undo.callback(self._monitor.stop)
         self._monitor.start()
         self._crew.start()
-        self._house.start()
         self._errands.start()
+        self._house.start()  # last: it looks after the others
         self.is_running = True
         log.info("daemon started on %s, pid %d", home.root.resolve(), os.getpid())
 
@@ -171,13 +171,19 @@ class LearningDaemon:
     def _tell_owner(self) -> None:
         started = time.time() - (passed() - self._started_passed)  # by the clock as it is now
         told = {"pid": os.getpid(), "started_at": started, "embedded": self._embedded}
+        if self._damage:
+            told["damage"] = self._damage
         if self._gateway:
             told["gateway"] = self._gateway.url
         self._told = canonical_json(told)
         write_atomic(self.home.owner, self._told)
 
     def _tell_again(self) -> None:
-        """Without that file, or with another, `atles stop` does not find this process."""
+        """Without that file, or with another, `atles stop` does not find this process. How the database is damaged only
+        who uses it knows, so that it is said there, too."""
+        if self._damage != self.store.database.damage:
+            self._damage = self.store.database.damage
+            self._tell_owner()
         with suppress(OSError, ValueError):
             if self.home.owner.read_text("utf-8") == self._told:
                 return
@@ -188,14 +194,14 @@ class LearningDaemon:
             self.home.owner.unlink(missing_ok=True)
 
     def _take(self, path: Path) -> None:
-        if self._crew.context.room.no_learning():
+        if self._crew.context.no_learning():
             return  # it stays where it is: taking it in would need room for it once more
         if self.inbox.take(path):
             self._wake(lanes.LEARN)
 
     def _chores(self) -> list[Chore]:
         beat = self.settings.queue.lease_seconds / 3
-        pulse = Pulse(self._parts(), lambda: self.queue.next_due(lanes.LEARN), self._stop, self._supervisor)
+        pulse = Pulse(self._parts(), self._ask_the_store, self._stop, self._supervisor)
         return [
             Chore("looking after the parts", pulse.seconds or beat, pulse.look),
             Chore("looking at the clock", beat, self._clocks.look),
@@ -208,11 +214,17 @@ class LearningDaemon:
             pruning(self.home, self.store, self.settings.retention, self._clocks),
         ]
 
+    def _ask_the_store(self) -> None:
+        if self.store.database.damage:
+            raise Damaged(self.store.database.damage)
+        self.queue.next_due(lanes.LEARN)
+
     def _parts(self) -> list[Part]:
         """What must not end by itself."""
         return [
             *(Part(f"lane {it.lane}", lambda worker=it: not worker.join(0)) for it in self._crew.workers),
             Part("the monitor", self._monitor.alive),
+            Part("the errands", lambda: not self._errands.join(0)),
             Part("the gateway", lambda: self._gateway is None or self._gateway.alive()),
         ]
 
@@ -285,6 +297,8 @@ class LearningDaemon:
 
     def _let_learn(self, deadline: float) -> None:
         while self.queue.next_due(lanes.LEARN) is not None and time.monotonic() < deadline:
+            if self._crew.context.no_learning():
+                return
             time.sleep(0.05)
 
     def _publish(self, deadline: float) -> None:
@@ -293,10 +307,12 @@ class LearningDaemon:
     def drain(self) -> list[Job]:
         """Work until nothing is left that this daemon does, training at once; the dead-letter list.
 
-        Raises AtlesError where the disk has no room for what is left.
+        Raises AtlesError where the disk has no room for what is left, or the database is damaged.
         """
         self._crew.context.at_once = True
         while self._busy():
+            if damage := self.store.database.damage:
+                raise Damaged(f"not everything could be learned: {damage}")
             if full := self._crew.context.room.stuck(self.queue.open()):
                 raise AtlesError(f"not everything could be learned: {full}; make room, then go on with `atles drain`")
             time.sleep(0.05)

@@ -6,6 +6,7 @@
     ├── StoreError           the database cannot be used
     │   ├── Duplicate        a row with this key is there already
     │   ├── Unusable         it was moved, or is of a newer version: not to be used as things are
+    │   ├── Damaged          its file is not what was written
     │   └── Different        a copy is not what it was copied from
     ├── InvalidSession       a session file that cannot be read as a session
     ├── SessionConflict      a known session id with another history
@@ -52,6 +53,15 @@ class Unusable(StoreError):
 
     def __init__(self, what: str, way_out: str) -> None:
         super().__init__(f"{what}; {way_out}")
+        self.what, self.way_out = what, way_out
+
+
+class Damaged(StoreError):
+    """The file of the database is not what was written there: nothing goes on with it before people have mended it. The
+    message says `what` it is and, where it is known, the `way_out`."""
+
+    def __init__(self, what: str, way_out: str = "") -> None:
+        super().__init__(f"{what}; {way_out}" if way_out else what)
         self.what, self.way_out = what, way_out
 
 

@@ -7,25 +7,30 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from filelock import FileLock
 
 import atles
 from atles.daemon import _DRAIN_SECONDS, STOP_SECONDS, LearningDaemon, home_status
-from atles.errors import AtlesError, HomeLocked, StoreError
+from atles.errors import AtlesError, Damaged, HomeLocked, StoreError
 from atles.gateway import server
 from atles.insights.status import owner
 from atles.layout import Home
 from atles.one_daemon import get_daemon, get_daemon_status, start_daemon, stop_daemon
-from atles.pipeline import journal, steps
+from atles.pipeline import journal, lanes, room, steps
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import MemoryProcessor
+from atles.queue import NewJob
 from atles.settings import DaemonSettings, GatewaySettings, QueueSettings, Settings
 from atles.store import Store
 from tests.fakes import FakePrograms
 from tests.fakes.process import until
+from tests.raw import overwrite
 from tests.samples import chat, drop
 
 
@@ -222,6 +227,53 @@ def test_a_stop_is_whole_though_the_store_is_away(
     assert again.drain() == []
     again.stop()
     assert "session_001" in home.master_log.read_text()
+
+
+def test_a_stop_does_not_wait_for_room(home: Home, fake: FakePrograms, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = LearningDaemon(home, Settings(daemon=DaemonSettings(settle_seconds=0)))
+    daemon.start()
+    monkeypatch.setattr(daemon.inbox, "take", lambda path: None)
+    monkeypatch.setattr(room, "free_bytes", lambda folder: -1)  # less than any setting asks for
+    daemon.queue.put(NewJob("memory", "memory:a#1", lanes.LEARN, {"session_id": "a", "revision": 1}))
+    began = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - began < 5
+
+
+def test_a_damaged_database_is_seen_and_keeps_nobody_waiting(home: Home, fake: FakePrograms) -> None:
+    settings = Settings(
+        daemon=DaemonSettings(poll_seconds=0.2), queue=QueueSettings(lease_seconds=0.3), gateway=GatewaySettings(port=0)
+    )
+    drop(home, chat(1))
+    daemon = LearningDaemon(home, settings, gateway=True)
+    daemon.start()
+    assert daemon.drain() == []
+    daemon.stop()
+    was = overwrite(home.database, "session_logs")
+    daemon.start()
+    with suppress(Damaged):
+        daemon.store.logs.of_session("session_001")  # if the errands have not come upon it
+    until(lambda: "damage" in (owner(home) or {}), "it says so")
+    file = drop(home, chat(2))
+    with pytest.raises(Damaged, match=r"not everything could be learned: the database .* is damaged"):
+        daemon.drain()
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{daemon.gateway_url}/readyz")
+    assert refused.value.code == 503
+    assert json.load(refused.value) == {"status": "not ready", "disk": "ok", "database": "damaged"}
+    time.sleep(1)
+    assert file.exists() and daemon.queue.dead() == []
+    began = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - began < 5
+    said = home.log.read_text()
+    assert said.count("nothing is learned, though all is recorded: the database") == 1
+    assert "Traceback" not in said and said.count("is damaged") < 6
+    home.database.write_bytes(was)
+    daemon.start()
+    assert daemon.drain() == [] and "damage" not in (owner(home) or {})
+    assert len(daemon.store.sessions.list()) == 2
+    daemon.stop()
 
 
 @pytest.mark.parametrize("fails", ["the gateway", "a step"])

@@ -1,5 +1,6 @@
 """The command `atles`: which commands there are, in which order, and where they live."""
 
+import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -63,6 +64,15 @@ class _Atles(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         module = _MODULES.get(cmd_name)
         return getattr(import_module(module), cmd_name, None) if module and find_spec(module) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:  # click itself knows only commands that are imported
+            close = difflib.get_close_matches(args[0], _MODULES, n=1)
+            raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) if close else error from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section, names in SECTIONS.items():

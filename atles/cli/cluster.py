@@ -8,6 +8,7 @@ import click
 from atles.cli.command import Command, Group, Scope
 from atles.cli.show import answer, styled, table
 from atles.errors import AtlesError
+from atles.pipeline.lanes import STEPS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,17 +47,17 @@ def _view(seen: dict[str, Any]) -> "Iterator[RenderableType]":
         yield styled("Nobody works for it: `atles start` or `atles worker` does.", "yellow")
     else:
         yield table(
-            "WORKER", "DOES", "LABELS", "AT WORK ON", "HEARD FROM",
+            "worker", "does", "labels", "at work on", "heard from",
             rows=[
                 (
-                    it["name"], ", ".join(it["steps"]), ", ".join(it["labels"]) or "-", it["doing"] or "-",
+                    it["name"], ", ".join(it["steps"]) or "-", ", ".join(it["labels"]) or "-", it["doing"] or "-",
                     styled(f"{it['silent']:.0f} s ago", "yellow" if it["lost"] else ""),
                 )
                 for it in seen["workers"]
             ],
         )  # fmt: skip
     yield table(
-        "QUEUE", "WAITING", "RUNNING", "DEAD",
+        "queue", "waiting", "running", "dead",
         rows=[(it["queue"], *(str(it[state]) for state in ("waiting", "running", "dead"))) for it in seen["queues"]],
     ) if seen["queues"] else "No job waits."  # fmt: skip
     for name in seen["nobody_does"]:
@@ -64,5 +65,6 @@ def _view(seen: dict[str, Any]) -> "Iterator[RenderableType]":
 
 
 def _way_out(queue: str) -> str:
-    step, _, label = queue.partition("@")
+    kind, _, label = queue.partition("@")
+    step = next((step for step, kinds in STEPS.items() if kind in kinds), kind)
     return f"atles worker --steps {step}" + (f" --label {label}" if label else "")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from atles.store import Store
 
 FAILED, USAGE, NOT_RUNNING = 1, 2, 3
+_LONGEST = 120  # characters of what a list of commands says of one
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # what a shell reports for SIGINT and SIGPIPE
 
 
@@ -38,7 +39,8 @@ class Scope:
 
     @property
     def home(self) -> Home:
-        return Home(self.home_folder)
+        """Its path is absolute: a message that names it is read where it is not clear from which folder."""
+        return Home(Home(self.home_folder).root.absolute())
 
     def settings(self) -> Settings:
         """The settings in force. Raises ConfigError."""
@@ -127,6 +129,11 @@ class Group(click.Group):
         if ctx.invoked_subcommand is None and default:
             return ctx.invoke(default)
         return result
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = [(name, it) for name in self.list_commands(ctx) if (it := self.get_command(ctx, name))]
+        with formatter.section("Commands"):  # click would cut a sentence off at the end of its line
+            formatter.write_dl([(name, it.get_short_help_str(_LONGEST)) for name, it in commands])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_commands(ctx, formatter)

@@ -76,7 +76,7 @@ def examine(scope: Scope) -> Iterator[Finding]:
         yield Finding("settings", OK, "valid")
     except AtlesError as error:
         settings = Settings()
-        yield Finding("settings", FAIL, str(error), "`atles config init` writes a file with every setting")
+        yield Finding("settings", FAIL, str(error), _mend(scope, str(error)))
     yield checked("training", lambda: _packages(settings))
     yield checked("base model", lambda: _base_model(settings, scope.home))
     yield checked("model server", lambda: _model_server(settings, scope.home))
@@ -84,6 +84,13 @@ def examine(scope: Scope) -> Iterator[Finding]:
     yield checked("disk", lambda: _disk(settings, scope.home))
     yield checked("file events", lambda: _file_events(settings))
     yield from of_home(scope.home, settings, scope.config, time.time())
+
+
+def _mend(scope: Scope, said: str) -> str:
+    """What to do about settings that are wrong: in their file, on the command line, or in the environment."""
+    if scope.config and not scope.config.exists():
+        return "`atles config init` writes that file, with every setting"
+    return "mend that line" if str(scope.config or scope.home.config) in said else "mend that setting"
 
 
 def _python() -> Finding:

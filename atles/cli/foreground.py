@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from atles.capture.inbox import unread
 from atles.cli.command import FAILED, Command, Scope
 from atles.daemon import LearningDaemon
 from atles.errors import AtlesError
@@ -82,7 +83,7 @@ def drain(scope: Scope) -> None:
     """Work until nothing is left to do, then end.
 
     If a daemon runs on this home, waits until that one is idle. Exit code 1 if a step failed for good
-    (`atles sessions retry` tries it again), or the disk has no room for what is left.
+    (`atles sessions retry` tries it again), the disk has no room for what is left, or a session file cannot be read.
 
     \b
       atles ingest chats/ && atles drain && atles ask "What do I like?"
@@ -94,17 +95,20 @@ def drain(scope: Scope) -> None:
     if owner(home):
         with scope.store() as store:
             room = Room(home, settings.disk)
-            scope.queue(store).put(at_once())
+            if settings.train.enabled:
+                scope.queue(store).put(at_once())
 
             def look() -> dict[str, Any]:
                 return status(home, store, scope.queue(store), settings)
 
             with _shown(look):
-                while not _idle(look()):
+                while not _idle(seen := look(), unread(home)):
+                    if damage := (owner(home) or {}).get("damage"):
+                        raise AtlesError(f"not all can be learned: {damage}")
                     if full := room.stuck(scope.queue(store).open()):
                         raise AtlesError(f"not all can be learned: {full}; the daemon goes on when there is room")
                     time.sleep(_LOOK_SECONDS)
-            final = look()
+            final = seen
     else:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         # Without a terminal to draw on, the log is the progress.
@@ -118,12 +122,14 @@ def drain(scope: Scope) -> None:
             daemon.stop()
     left = {key: final[key] for key in ("stats", "active_adapter", "quarantine")} | {"dead": final["queue"]["dead"]}
     answer(scope, left, leftovers)
+    if files := unread(home):
+        raise AtlesError("; ".join(f"cannot read {name} in sessions/: {why}" for name, why in files.items()))
     if left["dead"]:
         raise click.exceptions.Exit(FAILED)
 
 
-def _idle(seen: dict[str, Any]) -> bool:
-    return not (seen["queue"]["waiting"] or seen["queue"]["running"] or seen["inbox"])
+def _idle(seen: dict[str, Any], unread: Collection[str]) -> bool:
+    return not (seen["queue"]["waiting"] or seen["queue"]["running"] or seen["inbox"] > len(unread))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import click
 
 from atles.cli.command import USAGE, Command, Failure, Scope
 from atles.cli.service import run_command
-from atles.cli.show import answer
+from atles.cli.show import answer, clean
 from atles.daemon import STOP_SECONDS
 from atles.errors import AtlesError
 from atles.insights.status import owner
@@ -60,7 +60,10 @@ def install(scope: Scope, name: str, system: bool, now: bool, only_print: bool) 
     file, definition = keeper.file(name), keeper.definition(what)
     if only_print:
         shown = definition.decode("utf-8", "replace")
-        answer(scope, {"file": str(file), "definition": shown}, lambda it: it["definition"].splitlines())
+        if scope.json:
+            answer(scope, {"file": str(file), "definition": shown}, lambda _: ())
+        else:
+            click.echo(clean(shown), nl=False)  # to be copied: a line that is broken to fit is another line
         return
     _needs_root(system)
     commands = " && ".join(map(shlex.join, keeper.begin(name)))

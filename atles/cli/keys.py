@@ -84,4 +84,4 @@ def remove(scope: Scope, name: str) -> None:
 def _removed_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
     yield f"{it['removed']} is removed."
     if not it["left"]:
-        yield "It was the last one: programs on this machine need no key now, and others cannot come in."
+        yield "It was the last one: within two seconds programs on this machine need no key, and others cannot come in."

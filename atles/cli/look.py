@@ -11,7 +11,7 @@ import click
 
 from atles.cli.command import NOT_RUNNING, Command, Failure, Scope
 from atles.cli.show import answer, clean, console, count, duration, facts, shortened, styled
-from atles.errors import AtlesError
+from atles.errors import AtlesError, ConfigError, StoreError
 from atles.insights.status import status as status_of
 from atles.pipeline.room import size
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _FOLLOW_SECONDS = 0.25
+# Keys of jobs that name neither a step nor a session.
+_CALLED = {"at once": "a training, asked for", "now": "a training, asked for", "rebuild": "a training, done anew"}
 
 
 @click.command(cls=Command)
@@ -27,7 +29,8 @@ _FOLLOW_SECONDS = 0.25
 def status(scope: Scope, watch: bool) -> None:
     """What the daemon does and has done.
 
-    Exit code 0 if it runs, 3 if it does not.
+    Exit code 0 if it runs, 3 if it does not. Where that cannot be told: 2 for settings that are wrong,
+    1 for a store that cannot be used.
 
     \b
       atles status
@@ -42,7 +45,9 @@ def status(scope: Scope, watch: bool) -> None:
             if watch:
                 _watch(lambda: status_of(scope.home, store, queue, settings))
             seen = status_of(scope.home, store, queue, settings)
-    except AtlesError as error:
+    except (ConfigError, StoreError):
+        raise  # says nothing about the daemon, which may well run
+    except AtlesError as error:  # there is no home
         raise Failure(str(error), NOT_RUNNING) from error
     answer(scope, seen, status_view)
     if not seen["is_running"]:
@@ -73,7 +78,7 @@ def status_view(seen: dict[str, Any]) -> "Iterator[RenderableType]":
         daemon = styled("not running; `atles start` starts it", "yellow")
     work = count(queue["waiting"], "job") + " waiting" if queue["waiting"] else "nothing waits"
     if queue["running"]:
-        work += f"; at work on {', '.join(queue['running'])}"
+        work += f"; at work on {', '.join(map(_called, queue['running']))}"
     if seen["inbox"]:
         work += f"; {count(seen['inbox'], 'file')} not taken in yet"
     rows: list[tuple[str, Any]] = [
@@ -88,12 +93,17 @@ def status_view(seen: dict[str, Any]) -> "Iterator[RenderableType]":
         ("Queue", work),
         ("Training", _training(seen)),
         *_disk(seen["disk"]),
+        *([("Database", styled(f"nothing is learned: {seen['damage']}", "red"))] if seen["damage"] else []),
         ("Adapter", _adapter(seen)),
         ("Dead letters", _trouble(len(queue["dead"]), "`atles sessions retry --all` tries again")),
         ("Quarantine", _trouble(seen["quarantine"], "`atles sessions` says why")),
     ]
     yield facts(*rows)
     yield from _dead(queue["dead"])
+
+
+def _called(job: str) -> str:
+    return _CALLED.get(job, job)
 
 
 def leftovers(left: dict[str, Any]) -> "Iterator[RenderableType]":
@@ -139,7 +149,7 @@ def _training(seen: dict[str, Any]) -> str:
     """`train ━━━━━╌╌╌╌╌ 12/60, loss 1.234, 230 tokens/s, 1 min 33 s left`."""
     event = seen["progress"]
     if not event:
-        return "none at the moment"
+        return "none at the moment" if seen["trains"] else "off (train.enabled)"
     parts = []
     if event.get("steps"):
         done = round(event["step"] / event["steps"] * 16)

@@ -78,7 +78,10 @@ def _marked(it: dict[str, Any]) -> Any:
 @click.argument("name", metavar="ID")
 @click.pass_obj
 def show(scope: Scope, name: str) -> None:
-    """One memory: where it was said, how long it held; or, for a session's ID, what that session taught."""
+    """One memory: where it was said, and how long it held.
+
+    For a session's ID: what that session taught.
+    """
     with scope.store() as store:
         if row := store.memories.session_or_none(name):
             number = store.sessions.number(row["session_id"])
@@ -104,8 +107,8 @@ def _session_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
 def _show_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
     yield f"{it['type']}: {it['text']}"
     until = f" until {when(it['valid_to'])} ({it['ended_how']})" if it["valid_to"] else ", and holds"
-    yield f"since {when(it['valid_from'])}{until}; found by {it['extractor']}, confidence {it['confidence']:.2f}"
-    if it["slot"]:
+    yield f"since {when(it['valid_from'])}{until}; {_whence(it)}{', pinned' if it['pinned'] else ''}"
+    if it["slot"] and (not it["edited"] or folded(it["value"]) in folded(it["text"])):  # an edit changes the text alone
         yield f"{it['slot']} = {it['value']}"
     if it["replaced_by_text"]:
         yield f"in its place: {it['replaced_by_text']} ({it['replaced_by'][:SHORT]})"
@@ -118,14 +121,20 @@ def _show_view(it: dict[str, Any]) -> "Iterator[RenderableType]":
         )  # fmt: skip
 
 
+def _whence(it: dict[str, Any]) -> str:
+    if it["edited"]:
+        return "written by hand" if it["extractor"] == "hand" else "edited by you"
+    return f"found by {it['extractor']}, confidence {it['confidence']:.2f}"
+
+
 @memory.command("timeline")
 @click.argument("about", required=False)
 @_user
 @click.pass_obj
 def timeline(scope: Scope, about: str | None, user: str | None) -> None:
-    """What was true when: every memory in the order in which it came to be, and what took its place.
+    """What was true when, and what took its place.
 
-    With ABOUT, only those that hold one of these words.
+    Every memory, in the order in which they came to be. With ABOUT, only those that hold one of these words.
     """
     words = set(folded(about or "").split())
     with scope.store() as store:
@@ -203,9 +212,9 @@ def pin(scope: Scope, memory_id: str, off: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def forget(scope: Scope, memory_ids: tuple[str, ...], yes: bool) -> None:
-    """Delete memories for good, and the words of the messages that said them.
+    """Delete memories for good.
 
-    As `atles forget --memory`, which says more.
+    With the words of the messages that said them: as `atles forget --memory`, which says more.
     """
     with scope.store() as store:
         delete(scope, store, memories=memory_ids, yes=yes)
@@ -233,9 +242,10 @@ def export(scope: Scope, file: Path | None, user: str | None) -> None:
 @click.option("--user", help="Whose memories they are; else as each line says.")
 @click.pass_obj
 def import_(scope: Scope, file: Any, user: str | None) -> None:
-    """Read memories from FILE (- is standard input): what `export` wrote, or lines of {"text": "…"}.
+    """Read memories from FILE; - is standard input.
 
-    What is known already is not written twice; a bad line ends it, with nothing imported.
+    It holds what `export` wrote, or lines of {"text": "…"}. What is known already is not written twice; a bad
+    line ends it, with nothing imported.
     """
     try:
         lines = file.read().split("\n")

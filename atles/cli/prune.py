@@ -64,13 +64,12 @@ def _view(document: dict[str, Any]) -> "Iterator[RenderableType]":
     if not document["items"]:
         yield "Nothing is too old or too much." if not document["failed"] else "Nothing could be deleted."
     else:
-        groups = _grouped(document["items"])
-        rows = [
-            (_CALLED[kind], len(items), items[0]["name"] if len(items) == 1 else f"{items[0]['name']} …",
-             size(sum(it["bytes"] for it in items)), why)
-            for (kind, why), items in groups
-        ]  # fmt: skip
-        yield table("what", "number", "which", "size", "why", rows=rows, right=("number", "size"))
+        rows: list[tuple[Any, ...]] = []
+        for (kind, why), items in _grouped(document["items"]):
+            which = items[0]["name"] if len(items) == 1 else f"{items[0]['name']} …"
+            rows.append((_CALLED[kind], len(items), size(sum(it["bytes"] for it in items)), which))
+            rows.append(("", "", "", why))  # in a column of its own there is no room for a setting's name
+        yield table("what", "number", "size", "which, and why", rows=rows, right=("number", "size"))
         yield ""
         all_of = f"{count(len(document['items']), 'thing')}, {size(document['bytes'])}"
         yield f"{all_of} would go; nothing was deleted." if document["dry_run"] else f"Deleted: {all_of}."

@@ -13,12 +13,13 @@ import click
 from atles.cli.command import Command, Failure, Scope
 from atles.cli.show import answer, duration
 from atles.daemon import STOP_SECONDS
-from atles.insights.status import owner
+from atles.insights.status import alive, owner
 from atles.layout import Home, make_folder, private
 from atles.upkeep.check_files import database
 from atles.upkeep.finding import OK
 
 _LOOK_SECONDS = 0.05
+_END_SECONDS = 5.0  # between a daemon's last step and the end of its process
 
 _timeout = click.option(
     "--timeout", default=STOP_SECONDS, show_default=True, help="Seconds to wait for it to finish its work."
@@ -46,7 +47,8 @@ def start(scope: Scope) -> None:
 def stop(scope: Scope, timeout: float) -> None:
     """End the daemon, after the short steps that it is doing.
 
-    A training stops at its checkpoint and goes on at the next start. Waits until the home is free.
+    A training stops at its checkpoint and goes on at the next start. Waits until the home is free
+    and the process is gone.
     """
     _tell(scope, _stop(scope, timeout), None)
 
@@ -129,12 +131,21 @@ def _stop(scope: Scope, timeout: float) -> str:
     while time.monotonic() - began < timeout:
         now = owner(home)
         if not now or now["pid"] not in (running["pid"], None):
+            _wait_for_end(running["pid"])
             return f"ATLES stopped (pid {running['pid']}, after {duration(time.monotonic() - began)})"
         time.sleep(_LOOK_SECONDS)
     raise Failure(
         f"the daemon (pid {running['pid']}) is still at work after {timeout:g} s; wait for it with a longer --timeout, "
         f"or `kill -9 {running['pid']}`: no session is lost, its work is taken up at the next start"
     )
+
+
+def _wait_for_end(pid: int) -> None:
+    """Wait until the process is gone, which gives its lock back before that: a disk that it has a file or its folder on
+    cannot be unmounted sooner. Not for ever: by now the pid may be somebody else's."""
+    deadline = time.monotonic() + _END_SECONDS
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
 
 
 def _owner(home: Home, timeout: float) -> dict[str, Any] | None:

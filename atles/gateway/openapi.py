@@ -40,9 +40,15 @@ _PASSED = {
 _OWN = {
     "/healthz": ("Whether the process is there", obj({"status": text()}), {}),
     "/readyz": (
-        "Whether it answers",
-        obj({"status": text(), "disk": text("ok, no training, or no learning")}),
-        {503: "It is stopping."},
+        "Whether it answers, and learns",
+        obj(
+            {
+                "status": text("ready, not ready, or stopping"),
+                "disk": text("ok, no training, or no learning"),
+                "database": text("ok, or damaged"),
+            }
+        ),
+        {503: "It is stopping, or its database is damaged."},
     ),
 }
 

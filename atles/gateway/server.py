@@ -55,7 +55,8 @@ class Gateway:
         adapters: Adapters,
         wake: Callable[[str], None] = lambda lane: None,
     ) -> None:
-        self._home, self._settings, self._memory, self._adapters = home, settings, memory, adapters
+        self._home, self._settings, self._store = home, settings, store
+        self._memory, self._adapters = memory, adapters
         self._recalling = ThreadPoolExecutor(2, "atles-recall")
         self._slow = ThreadPoolExecutor(4, "atles-gateway")
         # One that waits for a cold adapter must not keep those waiting whose adapter is there.
@@ -168,7 +169,8 @@ class Gateway:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 self.conversations.settle()
-                await self._models.follow()
+                if not self._store.database.damage:
+                    await self._models.follow()
             except Exception:  # or nobody would do it any more
                 log.exception("what is due every %g s failed; it is tried again", _LOOK_SECONDS)
 
@@ -234,8 +236,13 @@ class Gateway:
     async def _readiness(self, request: web.Request) -> web.Response:
         loop = asyncio.get_running_loop()
         room = await loop.run_in_executor(self._aside, Room(self._home, self._settings.disk).seen)
-        says = {"status": "ready" if self._ready else "stopping", "disk": room["state"]}
-        return web.json_response(says, status=200 if self._ready else 503)
+        damaged = bool(self._store.database.damage)
+        says = {
+            "status": "stopping" if not self._ready else "not ready" if damaged else "ready",
+            "disk": room["state"],
+            "database": "damaged" if damaged else "ok",  # where it lies is not for everybody
+        }
+        return web.json_response(says, status=200 if says["status"] == "ready" else 503)
 
     async def _show_metrics(self, request: web.Request) -> web.StreamResponse:
         try:

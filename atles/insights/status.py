@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -58,6 +59,8 @@ def status(home: Home, store: Store, queue: Queue, settings: Settings) -> dict[s
         "gateway": (running or {}).get("gateway"),
         "active_adapter": None if active == BASE else active,
         "disk": Room(home, settings.disk).seen(),
+        "damage": (running or {}).get("damage", ""),
+        "trains": settings.train.enabled,
         "progress": progress(home) if running else None,
     }
 
@@ -71,11 +74,15 @@ def progress(home: Home) -> dict[str, Any] | None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process with this id exists."""
+    """Whether a process with this id exists, and has not ended: nobody may have waited for one that has."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass  # it is somebody else's
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
+    except OSError:
+        return True  # there is no /proc, or it has just ended
+    return state not in (b"Z", b"X")

@@ -57,7 +57,7 @@ class Crew:
         self.workers = [
             Worker(
                 lane, self.queue, store, runners, settings.queue, self.stop_word, self.wake,
-                may_not_work=self.context.room.no_learning,
+                may_not_work=self.context.no_learning,
             )
             for lane in (*[lanes.LEARN] * hands, lanes.TRAIN) if kinds.intersection(lanes.LANES[lane])
         ]  # fmt: skip

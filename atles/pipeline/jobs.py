@@ -68,12 +68,13 @@ def rate(store: Store, queue: Queue, session_id: str, position: int, feedback: F
 
 
 def at_once() -> NewJob:
-    """In the place of a training that was put off: one that is not, if there is enough to train on."""
+    """In the place of a training that was put off: one that is not, if there is enough to train on. Where trainings
+    are switched off, it is none."""
     return train_job("at once", priority=1, now=True)
 
 
 def train_now() -> NewJob:
-    """A training that waits for nothing: neither for more examples nor for a better hour."""
+    """A training that waits for nothing: neither for more examples nor for a better hour, nor for `train.enabled`."""
     return train_job("now", priority=1, now=True, rebuild=True)
 
 
@@ -106,6 +107,10 @@ class Context:
     teacher: Teacher | None = None
     at_once: bool = False  # somebody waits: no training is put off
     put_off: str = ""  # why the next training waits; no log waits for that
+
+    def no_learning(self) -> str:
+        """Why nothing may be learned; "" if it may. Raises OSError where the disk cannot be asked."""
+        return self.store.database.damage or self.room.no_learning()
 
     @property
     def shelf(self) -> Shelf:

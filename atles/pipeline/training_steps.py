@@ -40,13 +40,15 @@ class TrainStep:
 
     def work(self, job: Job) -> _Trained | None:
         store, tuner = self.c.store, self.c.tuner
+        self.c.put_off = ""
+        asked = job.payload.get("now") and job.payload.get("rebuild")  # by `atles train --now`
+        if not self.c.settings.train.enabled and not asked:
+            return None  # a rebuild after something was forgotten: it comes with the next training, if there is one
         self.c.put_off = self.c.room.no_training()
         if not (self.c.put_off or self.c.at_once or job.payload.get("now")):
             self.c.put_off = self._not_now()
         if self.c.put_off:
             return None
-        if not self.c.settings.train.enabled and not job.payload.get("now"):
-            return None  # a rebuild after something was forgotten: it comes with the next training, if there is one
         if blocked := schedule.mixed(self.c.settings.train, store.sessions.users()):
             log.warning("training waits: %s", blocked)
             return None

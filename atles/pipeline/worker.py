@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from atles.errors import EndpointError, LeaseLost, ProgramFailed
+from atles.errors import Damaged, EndpointError, LeaseLost, ProgramFailed
 from atles.queue import Job, NewJob, Queue
 from atles.settings import QueueSettings
 from atles.store import Store
@@ -78,6 +78,10 @@ class Worker:
                 if self.run_one():
                     continue
                 due = self._queue.next_due(self.lane)
+            except Damaged as error:
+                log.warning("lane %s waits: %s", self.lane, error)
+                self._stop.wait(self._poll_seconds)
+                continue
             except Exception:
                 # The store itself fails (disk full, locked): nothing was lost, the job's lease will run out.
                 log.exception("lane %s: the store cannot be used; trying again in %g s", self.lane, self._poll_seconds)
@@ -94,7 +98,7 @@ class Worker:
             return
         if self._stop.is_set():
             self._claimed = None  # there is no next look; the next daemon takes it up
-        with suppress(LeaseLost):
+        with suppress(LeaseLost, Damaged):  # its lease runs out
             self._queue.give_back(held)
         self._claimed = None
 
@@ -159,8 +163,8 @@ class Worker:
             log.info("%s: stopped; it goes on later", job.key)
             return
         if why := self._may_not_work():
+            log.warning("%s: tried again later, %s", job.key, why if str(error) == why else f"{why}: {error}")
             self._queue.give_back(job)
-            log.warning("%s: tried again later, %s: %s", job.key, why, error)
             return
         text = f"{type(error).__name__}: {error}"
         # A failure nobody foresaw may pass, too: a full disk, a locked file.

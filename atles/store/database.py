@@ -41,6 +41,7 @@ class Database(ABC):
 
     name: str  # as people know it: a path, or an address without its password
     path: Any = None  # the file, where it is one
+    damage = ""  # how it was found to be damaged; a server sees to that itself
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
@@ -74,6 +75,10 @@ class Database(ABC):
     @abstractmethod
     def settle(self) -> None:
         """Let what was deleted leave the files, as far as the database allows it."""
+
+    def look_again(self) -> None:
+        """Take `damage` back if it is mended by now. May take long."""
+        self.damage = ""
 
     @abstractmethod
     def leads(self) -> bool:

@@ -8,18 +8,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from atles.errors import Duplicate, StoreError, Unusable
+from atles.errors import Damaged, Duplicate, StoreError, Unusable
 from atles.layout import make_folder
 from atles.store.database import SCHEMA_VERSION, Database, named_queries, newer, text_of
 
 _BUSY_SECONDS = 30.0
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_WAY_OUT = (
+    "`atles doctor` says whether it can be mended, `atles restore` makes a home of a backup, and docs/operations.md "
+    "(Repair) says what to do without one"
+)
 
 
 class SQLite(Database):
     """One SQLite database in WAL mode: one writer at a time, any number of readers.
 
     Raises StoreError where the file cannot be opened or was written by a newer version, and for whatever is written
-    after it got another name.
+    after it got another name; Damaged where it is not what SQLite wrote, and `damage` says so from then on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,6 +32,7 @@ class SQLite(Database):
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+        self._explained = _Explained(self)
         self._queries = named_queries("sqlite")
         try:
             make_folder(path.parent)
@@ -37,6 +43,8 @@ class SQLite(Database):
             self._file = self._file_there()
             self._migrate()
         except (OSError, sqlite3.Error) as error:
+            if _tells_damage(error):
+                raise Damaged(f"cannot open the database {path}: {error}", _WAY_OUT) from error
             raise StoreError(f"cannot open the database {path}: {error}") from error
 
     def _migrate(self) -> None:
@@ -96,7 +104,7 @@ class SQLite(Database):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         try:
-            with _EXPLAINED:
+            with self._explained:
                 connection = self._connection
                 inside = connection.in_transaction
                 if not inside:
@@ -110,10 +118,12 @@ class SQLite(Database):
         try:
             self._check_file()
             # Somebody may have upgraded ATLES under a daemon that goes on.
-            if (version := connection.execute("pragma user_version").fetchone()[0]) > SCHEMA_VERSION:
+            with self._explained:
+                version = connection.execute("pragma user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
                 raise newer(self.name, version)
             yield
-            with _EXPLAINED:
+            with self._explained:
                 connection.execute("commit")
         except BaseException:
             # A full disk fails the commit and leaves the transaction open, or has ended it already.
@@ -140,19 +150,19 @@ class SQLite(Database):
         """Held already: there is one writer at a time."""
 
     def rows(self, query: str, /, **values: Any) -> list[sqlite3.Row]:
-        with _EXPLAINED:
+        with self._explained:
             return self._connection.execute(self._queries[query], values).fetchall()
 
     def row(self, query: str, /, **values: Any) -> sqlite3.Row | None:
-        with _EXPLAINED:
+        with self._explained:
             return self._connection.execute(self._queries[query], values).fetchone()
 
     def run(self, query: str, /, **values: Any) -> int:
-        with self.transaction(), _EXPLAINED:
+        with self.transaction(), self._explained:
             return self._connection.execute(self._queries[query], values).rowcount
 
     def run_many(self, query: str, values: Sequence[Mapping[str, Any]]) -> int:
-        with self.transaction(), _EXPLAINED:
+        with self.transaction(), self._explained:
             return self._connection.executemany(self._queries[query], values).rowcount
 
     def any_of(self, words: Iterable[str], beginnings: Iterable[str] = ()) -> str:
@@ -163,13 +173,20 @@ class SQLite(Database):
 
         While somebody reads, nothing happens; the next call does it.
         """
-        with _EXPLAINED:
+        with self._explained:
             connection = self._connection
             connection.execute("pragma busy_timeout = 0")  # whoever writes meanwhile would wait as well
             try:
                 connection.execute("pragma wal_checkpoint(truncate)").fetchall()
             finally:
                 connection.execute(f"pragma busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+
+    def look_again(self) -> None:
+        if not self.damage:
+            return
+        with suppress(sqlite3.Error):
+            if self._connection.execute("pragma quick_check(1)").fetchone()[0] == "ok":
+                self.damage = ""
 
     def leads(self) -> bool:
         return True  # one daemon has the home's lock
@@ -185,16 +202,26 @@ class SQLite(Database):
 class _Explained:
     """Turns what SQLite raises into what the store promises. A class, not a generator: it is entered at every query."""
 
+    def __init__(self, database: SQLite) -> None:
+        self._database = database
+
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, sqlite3.IntegrityError):
             raise Duplicate(f"the database refuses it: {error}") from error
-        if isinstance(error, sqlite3.Error):
-            raise StoreError(f"the database cannot be used: {error}") from error
+        if not isinstance(error, sqlite3.Error):
+            return
+        if _tells_damage(error):
+            damaged = Damaged(f"the database {self._database.name} is damaged ({error})", _WAY_OUT)
+            self._database.damage = str(damaged)
+            raise damaged from error
+        raise StoreError(f"the database cannot be used: {error}") from error
 
 
-_EXPLAINED = _Explained()
+def _tells_damage(error: Exception) -> bool:
+    """Whether SQLite has found something in the file that it did not write."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
 def _quoted(word: str) -> str:

@@ -119,10 +119,11 @@ def _differs(home: Home, store: Store, session_id: str, revision: int) -> bool:
     if made.get("error", "not yet"):
         return False
     file, twin = (folder / made["result"]["file"] for folder in (home.training_data, home.chat_data))
-    # Of a cluster each machine has the files that it made.
-    if not isinstance(store.database, SQLite) and not (file.exists() or twin.exists()):
-        return False
-    return not _same(file, twin, session_id, store.examples.of_session(session_id))
+    examples = store.examples.of_session(session_id)
+    if not (file.exists() or twin.exists()):
+        # Of a cluster each machine has the files that it made; and it deletes those of which all was forgotten.
+        return bool(examples) and isinstance(store.database, SQLite)
+    return not _same(file, twin, session_id, examples)
 
 
 def _same(file: Path, twin: Path, session_id: str, examples: Sequence[Example]) -> bool:

@@ -126,21 +126,21 @@ def privacy(home: Home, config: Path | None) -> Finding:
     """What others on this machine can come to."""
     found = exposed(home, config)
     if not found:
-        return Finding("privacy", OK, "nobody else can read it")
+        return Finding("privacy", OK, "no other user can get into this home")
     places = shlex.join(map(str, found))
 
     def repair() -> str:
         closed = sum(_close(it) for path in found for it in (path, *(path.rglob("*") if path.is_dir() else ())))
         return f"took the rights of others from {closed} files and folders"
 
-    return Finding("privacy", WARN, f"others on this machine can read {places}", f"`chmod -R go-rwx {places}`", repair)
+    return Finding("privacy", WARN, f"other users can get to {places}", f"`chmod -R go-rwx {places}`", repair)
 
 
 def rights(home: Home) -> Finding:
     """What others could read if they came to it: each file is the owner's, also where its folder keeps others out."""
     found = [path for path in _private(home) if _others(path)]
     if not found:
-        return Finding("rights", OK, "all files are for their owner alone")
+        return Finding("rights", OK, "each file and folder is for its owner alone")
 
     def repair() -> str:
         return f"took the rights of others from {sum(map(_close, found))} files and folders"

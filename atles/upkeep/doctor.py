@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from atles.errors import Unusable
+from atles.errors import Damaged, Unusable
 from atles.layout import Home
 from atles.pipeline.lanes import open_queue
 from atles.settings import Settings
@@ -36,6 +36,9 @@ def examine(home: Home, settings: Settings, config: Path | None, now: float) -> 
         store = existing_store(home, settings)
     except Unusable as error:
         yield Finding("database", FAIL, error.what, error.way_out)
+        return
+    except Damaged as error:
+        yield Finding("database", FAIL, error.what, RESTORE)
         return
     except Exception as error:  # noqa: BLE001  # a damaged database raises anything
         fix = "see whether the server runs and lets this machine in" if settings.store.url else RESTORE

@@ -32,6 +32,7 @@ def errands(store: Store, shelf: Shelf, tuner: ModelFineTuner, stop: threading.E
             Chore("forgetting", _TIDY_SECONDS, lambda: forget_here(store, home, tuner)),
             Chore("writing the logs", _TIDY_SECONDS, write_logs),
             Chore("tidying adapters", _TIDY_SECONDS, lambda: release.tidy(store, shelf)),
+            Chore("looking at a damaged database", _TIDY_SECONDS, store.database.look_again),
         ],
         stop,
     )

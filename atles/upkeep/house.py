@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from atles.errors import AtlesError
+from atles.errors import AtlesError, Damaged
 
 log = logging.getLogger("atles.daemon")
 
@@ -22,13 +22,15 @@ class Chore:
 
 
 class House:
-    """A thread that does the chores until told to stop. One that fails is logged and tried again at its next turn."""
+    """A thread that does the chores until told to stop. One that fails is logged and tried again at its next turn; what
+    fails because the database is damaged is logged once, for that lasts until people mend it."""
 
     def __init__(
         self, chores: Sequence[Chore], stop: threading.Event, leads: Callable[[], bool] = lambda: True
     ) -> None:
         self._chores, self._stop, self._leads = chores, stop, leads
         self._next = {chore.name: 0.0 for chore in chores}  # time.monotonic()
+        self._waiting: set[str] = set()  # for a database that is damaged
         self._thread = threading.Thread(target=self._keep, name="atles-house", daemon=True)
 
     def start(self) -> None:
@@ -51,6 +53,11 @@ class House:
             try:
                 if not chore.leader or self._leads():
                     chore.do()
+                self._waiting.discard(chore.name)
+            except Damaged as error:
+                if chore.name not in self._waiting:
+                    log.error("%s waits: %s", chore.name, error)
+                self._waiting.add(chore.name)
             except (AtlesError, OSError) as error:  # a full disk, a server that is away
                 log.error("%s failed, trying again in %g s: %s", chore.name, chore.seconds, error)
             except Exception:  # or nobody would renew leases and close sessions any more

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from atles.errors import Damaged
 from atles.upkeep.notify import Supervisor
 
 log = logging.getLogger("atles.daemon")
@@ -21,7 +22,8 @@ class Part:
 class Pulse:
     """Call `look` every `seconds` (0: whenever you like): the supervisor ends a daemon that it does not hear of.
 
-    `ask` puts a question to the store, and raises if there is no answer.
+    `ask` puts a question to the store, and raises if there is no answer. Damaged is an answer: a daemon that was begun
+    anew would find the same file, and this one still records.
     """
 
     def __init__(
@@ -29,14 +31,26 @@ class Pulse:
     ) -> None:
         self._parts, self._ask, self._stop, self._supervisor = parts, ask, stop, supervisor
         self._dead: list[str] = []
+        self._damage = ""
         self.seconds = supervisor.watchdog_seconds / 3  # a look may be late, and one may fail
 
     def look(self) -> None:
-        """Tell the supervisor that all is well; or log what has died, once. Raises what `ask` raises."""
+        """Tell the supervisor that all is well; or log what has died or is damaged, once. Raises what `ask` raises."""
         dead = [part.name for part in self._parts if not part.alive()]
-        self._ask()
+        damage = ""
+        try:
+            self._ask()
+        except Damaged as error:
+            damage = str(error)
         if self._stop.is_set():
             return  # the parts end because they were told to
+        if damage and not self._damage:
+            log.error("nothing is learned, though all is recorded: %s", damage)
+            self._supervisor.tell(f"STATUS=nothing is learned: {damage}")
+        elif self._damage and not damage:
+            log.info("the database is whole again")
+            self._supervisor.tell("STATUS=learning")
+        self._damage = damage
         if not dead:
             self._supervisor.tell("WATCHDOG=1")
         elif dead != self._dead:

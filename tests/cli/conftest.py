@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,21 @@ def told(call: Callable[..., Result]) -> Callable[..., Any]:
 
 def command(root: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "atles", "--home", str(root), *words]
+
+
+def on_a_terminal(root: Path, *words: str, columns: int = 80) -> str:
+    """What a command shows on a terminal so wide."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        command(root, *words), stdin=subprocess.DEVNULL, stdout=theirs, env={**os.environ, "COLUMNS": str(columns)}
+    ):
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # that is how Linux says that nobody writes to it any more
+            while piece := os.read(ours, 65_536):
+                said += piece
+    os.close(ours)
+    return said.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture

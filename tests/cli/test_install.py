@@ -16,6 +16,7 @@ from atles.cli import install
 from atles.daemon import LearningDaemon
 from atles.layout import Home
 from atles.settings import Settings
+from tests.cli.conftest import on_a_terminal
 from tests.fakes import FakePrograms
 
 Call = Callable[..., Result]
@@ -97,6 +98,12 @@ def test_to_print_changes_nothing(call: Call, told: Told, root: Path, place: Pat
         "file": str(place / "config" / "systemd" / "user" / "atles.service"), "definition": shown,
     }  # fmt: skip
     assert not root.exists() and not (place / "config").exists()
+
+
+def test_what_is_printed_can_be_copied_from_a_terminal(call: Call, root: Path) -> None:
+    printed = call("install", "--print").stdout
+    assert max(map(len, printed.splitlines())) > 80
+    assert on_a_terminal(root, "install", "--print") == printed
 
 
 def test_a_wrong_setting_is_said_at_once(call: Call, place: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_removed_key_is_gone_and_the_last_one_says_what_that_means(home: Home,
     made = told("keys", "add", "phone")
     told("keys", "add", "desk")
     assert "last" not in call("keys", "remove", made["id"]).stdout
-    assert "It was the last one" in call("keys", "remove", "desk").stdout
+    assert "It was the last one: within two seconds" in call("keys", "remove", "desk").stdout
     assert told("keys") == [] and "none, and no others come in" in call("keys").stdout
 
 

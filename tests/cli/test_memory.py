@@ -82,6 +82,21 @@ def test_show_edit_pin(home: Home, call: Call, told: Told) -> None:
     assert "one" in call("memory", "show", "one").stdout
 
 
+def test_a_memory_that_was_edited_is_not_shown_as_it_was_found(home: Home, call: Call, told: Told) -> None:
+    found = next(it for it in told("memory")["memories"] if it["slot"] == "home")["id"][:8]
+    before = call("memory", "show", found).stdout
+    assert "home = bath" in before and "found by RuleExtractor" in before and "pinned" not in before
+    told("memory", "edit", found, "I live in York")
+    told("memory", "pin", found)
+    after = call("memory", "show", found).stdout
+    assert "edited by you, pinned" in after and "RuleExtractor" not in after
+    assert "home =" not in after, "that is what it said before"
+    told("memory", "edit", found, "I live in sunny Bath")
+    assert "home = bath" in call("memory", "show", found).stdout
+    by_hand = told("memory", "add", "I row on Sundays")["id"][:8]
+    assert "written by hand" in call("memory", "show", by_hand).stdout
+
+
 def test_forget_is_for_good_in_every_file(home: Home, call: Call, told: Told) -> None:
     found = next(it for it in told("memory")["memories"] if "Odette" in it["text"])
     assert "say --yes" in call("memory", "forget", found["id"], code=1).stderr

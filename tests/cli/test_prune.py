@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from atles.layout import Home
+from tests.cli.conftest import on_a_terminal
 from tests.fakes import FakePrograms
 from tests.pipeline.conftest import Pipeline
 from tests.samples import chat, drop
@@ -54,11 +55,16 @@ def test_a_dry_run_shows_what_would_go_and_deletes_nothing(call: Call, told: Tol
     assert said["bytes"] == sum(it["bytes"] for it in said["items"]) > 5 * 1024 * 1024
     shown = call("prune", "--dry-run", *LIMITS).stdout
     lines = shown.splitlines()
-    assert lines[0].split() == ["what", "number", "which", "size", "why"]
-    assert "leftovers of programs" in lines[1] and "5 MB" in lines[1] and "(retention.work_days)" in lines[1]
-    assert "session files, learned" in lines[2] and " 3 " in lines[2] and "completed_session_000.json …" in lines[2]
+    assert lines[0].split() == ["what", "number", "size", "which,", "and", "why"]
+    assert "leftovers of programs" in lines[1] and "5 MB" in lines[1] and "(retention.work_days)" in lines[2]
+    assert "session files, learned" in lines[3] and " 3 " in lines[3] and "completed_session_000.json …" in lines[3]
     assert lines[-1] == "4 things, 5 MB would go; nothing was deleted."
     assert len(left(home)) == 4 and (home.work / "train-0001-0123abcd").exists()
+
+
+def test_a_setting_is_named_in_one_piece_on_a_terminal(root: Path, home: Home) -> None:
+    home.processed.joinpath("completed_session_000.json").rename(home.processed / f"completed_{'long' * 20}.json")
+    assert "(retention.processed_days)" in on_a_terminal(root, "prune", "--dry-run", *LIMITS)
 
 
 def test_it_deletes_what_it_showed(call: Call, told: Told, home: Home) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from atles.cli import service
-from atles.daemon import STOP_SECONDS
-from atles.insights.status import owner
+from atles.cli import foreground, service
+from atles.daemon import STOP_SECONDS, LearningDaemon
+from atles.insights.status import alive, owner
 from atles.layout import Home
 from atles.store import Store
 from tests.cli.conftest import NO_TRAINING, command, eventually
@@ -49,6 +49,33 @@ def test_as_long_is_waited_as_a_stop_may_take() -> None:
         assert timeout.default == STOP_SECONDS
 
 
+def test_stop_returns_when_the_process_is_gone(call: Callable[..., Any], root: Path) -> None:
+    """It gives its lock back before it ends, and until then a disk that its home is on cannot be unmounted."""
+    home = Home(root).create()
+    with subprocess.Popen([sys.executable, "-c", _SLOW_TO_END, str(root)], stdout=subprocess.PIPE, text=True) as slow:
+        assert slow.stdout and slow.stdout.readline() == "ready\n"
+        began = time.monotonic()
+        assert "ATLES stopped" in call("stop", "--timeout", "30").stdout
+        assert not alive(slow.pid) and owner(home) is None
+        assert time.monotonic() - began < 4, "and not longer, though nobody has waited for it"
+
+
+_SLOW_TO_END = """
+import json, os, signal, sys, time
+from filelock import FileLock
+from atles.layout import Home
+home = Home(sys.argv[1])
+lock = FileLock(home.lock)
+lock.acquire()
+home.owner.write_text(json.dumps({"pid": os.getpid(), "started_at": time.time(), "embedded": False}))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("ready", flush=True)
+signal.sigwait([signal.SIGTERM])
+lock.release()
+time.sleep(1)
+"""
+
+
 def test_a_second_daemon_is_refused_and_the_first_goes_on(process: Process, root: Path) -> None:
     process("start", *NO_TRAINING)
     refused = process("run", *NO_TRAINING, code=1)
@@ -81,7 +108,7 @@ def test_a_killed_daemon_leaves_no_lock(process: Process, root: Path) -> None:
 def test_start_says_why_it_failed(process: Process, root: Path) -> None:
     Home(root).create().database.write_text("this is no database, whatever its name says")
     said = process("start", *NO_TRAINING, code=1).stderr
-    assert said.startswith("atles: the daemon did not start: cannot open the database")
+    assert said.startswith("atles: the daemon did not start: ") and f"database {root}/atles.db" in said
     assert said.count("\n") == 1
 
 
@@ -184,6 +211,28 @@ def test_drain_waits_for_the_daemon_that_runs(process: Process, root: Path) -> N
     done = json.loads(process("drain", "--json").stdout)
     assert done["stats"]["sessions_processed"] == 5
     assert status(process)["is_running"]
+
+
+def test_drain_asks_for_no_training_where_that_is_off(
+    call: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreground, "at_once", lambda: pytest.fail("it asked for one"))
+    daemon = LearningDaemon(Home(root))
+    daemon.start()
+    try:
+        drop(Home(root), chat(1))
+        assert "1 session learned" in call("drain", *NO_TRAINING).stdout
+    finally:
+        daemon.stop()
+
+
+def test_drain_does_not_wait_for_a_damaged_database(
+    call: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreground, "owner", lambda home: {"pid": 1, "damage": "it is damaged"})
+    Store(Home(root).create().database).close()
+    drop(Home(root), chat(1))
+    assert "not all can be learned: it is damaged" in call("drain", *NO_TRAINING, code=1).stderr
 
 
 def test_stop_does_not_end_the_application_that_a_daemon_lives_in(tmp_path: Path) -> None:

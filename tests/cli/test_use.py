@@ -141,6 +141,17 @@ def test_doctor_passes_or_says_what_to_do(call: Call, told: Told, monkeypatch: p
     assert "train.epochs" in call("doctor", "--set", "train.epoch=1", code=1).stdout
 
 
+def test_doctor_says_what_to_do_about_wrong_settings(call: Call, told: Told, root: Path) -> None:
+    def fix(*words: str) -> str:
+        return next(it["fix"] for it in told("doctor", *words, code=1) if it["check"] == "settings")
+
+    assert fix("--set", "train.epoch=1") == "mend that setting"
+    assert "`atles config init` writes that file" in fix("--config", str(root / "none.toml"))
+    root.mkdir()
+    (root / "atles.toml").write_text("[train]\nepoch = 3\n")
+    assert fix() == "mend that line", "`atles config init` refuses: the file is there"
+
+
 def test_doctor_knows_the_packages_of_the_extra() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     extra = project["project"]["optional-dependencies"]["train"]

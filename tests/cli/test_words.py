@@ -57,6 +57,12 @@ def test_help_is_grouped_and_no_summary_is_cut_off(call: Call) -> None:
     assert call().output == output
 
 
+@pytest.mark.parametrize("group", sorted({path[0] for path in COMMANDS if len(path) > 1}))
+def test_no_summary_of_a_groups_command_is_cut_off(call: Call, group: str) -> None:
+    commands = call(group, "--help").output.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    assert commands and "..." not in commands
+
+
 def test_docs_are_current() -> None:
     page = Path(__file__).parents[2] / "docs" / "cli.md"
     assert page.read_text("utf-8") == reference(), "run `python -m atles.cli.reference > docs/cli.md`"
@@ -97,6 +103,12 @@ def test_home_and_json_are_taken_before_and_after_the_command(root: Path, tmp_pa
     assert elsewhere not in missing.stderr
 
 
+def test_a_home_that_is_not_there_is_named_with_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ATLES_HOME", raising=False)
+    assert f"{tmp_path}/atles_memory;" in CliRunner().invoke(atles, ["sessions"]).stderr
+
+
 def test_the_home_comes_from_the_environment_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATLES_HOME", str(root))
     assert str(root) in CliRunner().invoke(atles, ["sessions"]).stderr
@@ -111,7 +123,9 @@ def test_the_home_comes_from_the_environment_too(root: Path, monkeypatch: pytest
         ("drain --config /nowhere.toml", "there is no config file /nowhere.toml"),
         ("status --json --watch", "choose one"),
         ("sessions retry", "or give --all"),
-        ("statsu", "No such command 'statsu'"),
+        ("statsu", "No such command 'statsu'. Did you mean 'status'?"),
+        ("memry", "No such command 'memry'. Did you mean 'memory'?"),
+        ("xyzzy", "No such command 'xyzzy'.\n"),
         ("ingest /nowhere", "/nowhere"),
         ("ask", "give one QUESTION"),
         ("ask hello --max-tokens 0", "--max-tokens"),

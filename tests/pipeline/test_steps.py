@@ -14,7 +14,7 @@ from atles.errors import AtlesError, EndpointError
 from atles.layout import Home
 from atles.pipeline import jobs, release
 from atles.pipeline.answer import Answerer
-from atles.pipeline.jobs import train_now
+from atles.pipeline.jobs import at_once, train_now
 from atles.pipeline.lanes import LEARN
 from atles.pipeline.teacher import Teacher
 from atles.queue import NewJob
@@ -163,7 +163,7 @@ def test_what_one_user_said_is_not_trained_into_what_serves_another(home: Home, 
 def test_where_training_is_off_nothing_is_rebuilt_either(home: Home, fake: FakePrograms) -> None:
     pipeline = Pipeline(home, fake, replace(SETTINGS, train=replace(SETTINGS.train, enabled=False)))
     pipeline.arrive(*(chat(number) for number in range(1, 14)))
-    pipeline.queue.put(NewJob(Step.TRAIN, "rebuild", "train", {"rebuild": True}))
+    pipeline.queue.put(NewJob(Step.TRAIN, "rebuild", "train", {"rebuild": True}), at_once())
     pipeline.work_off()
     assert fake.runs("train") == []
     pipeline.queue.put(train_now())

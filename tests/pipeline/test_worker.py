@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from atles.errors import Damaged
 from atles.pipeline.worker import WakeUp, Worker
 from atles.queue import Job, NewJob
 from atles.settings import QueueSettings
@@ -41,7 +42,10 @@ class Lane:
         self.step, self.stop, self.wake = Step(), threading.Event(), WakeUp()
         self.there = self.wake.add("there")
         settings = QueueSettings(max_attempts=1, backoff_seconds=backoff_seconds)
-        self.worker = Worker("here", self.queue, store, {"kind": self.step}, settings, self.stop, self.wake)
+        self.worker = Worker(
+            "here", self.queue, store, {"kind": self.step}, settings, self.stop, self.wake, 0.05,
+            lambda: store.database.damage,
+        )  # fmt: skip
         self.queue.put(NewJob("kind", "a", "here"), NewJob("kind", "b", "here"))
 
     def end(self) -> None:
@@ -131,3 +135,45 @@ def test_the_lane_that_gets_work_is_woken(lane: Lane, fails: bool) -> None:
     lane.step.follow = (NewJob("kind", "c", "there"),)
     assert lane.worker.run_one()
     assert lane.there.is_set()
+
+
+def test_where_the_database_is_damaged_all_waits_and_nothing_fails(
+    sqlite: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    lane, database = Lane(sqlite), sqlite.database
+
+    def damaged() -> None:
+        database.damage = "the database is damaged"
+        raise Damaged(database.damage)
+
+    lane.step.do = damaged
+    lane.worker.start()
+    until(lambda: lane.states() == {"a": ("waiting", 0), "b": ("waiting", 0)} and lane.step.done, "it was no try")
+    time.sleep(0.3)
+    assert lane.step.done == ["a"] and lane.queue.dead() == []
+    assert [it.getMessage() for it in caplog.records] == ["a: tried again later, the database is damaged"]
+    assert not caplog.records[0].exc_info
+    lane.step.do, database.damage = lambda: None, ""
+    until(lambda: lane.step.done == ["a", "a", "b"], "it is mended")
+    lane.end()
+
+
+def test_damage_of_the_queue_itself_is_one_line(
+    sqlite: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane, database = Lane(sqlite), sqlite.database
+
+    def damaged(*given: object) -> None:
+        database.damage = "the database is damaged"
+        raise Damaged(database.damage)
+
+    assert lane.worker.run_one() and lane.worker.held
+    monkeypatch.setattr(lane.queue, "give_back", damaged)
+    monkeypatch.setattr(lane.queue, "done", damaged)
+    lane.worker.start()
+    until(lambda: caplog.records and not lane.worker.held, "it came upon it")
+    time.sleep(0.3)
+    said = [it.getMessage() for it in caplog.records]
+    assert said == ["b: tried again later, the database is damaged", "lane here waits: the database is damaged"]
+    assert not any(it.exc_info for it in caplog.records)
+    lane.end()

@@ -11,14 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from atles.errors import Duplicate, StoreError, Unusable
+from atles.errors import Damaged, Duplicate, StoreError, Unusable
 from atles.pipeline.lanes import open_queue
 from atles.settings import Settings
 from atles.store import Store
 from atles.store.database import SCHEMA_VERSION, named_queries
 from atles.store.postgresql import PostgreSQL
 from atles.store.sqlite import SQLite
-from tests.raw import execute
+from tests.raw import execute, overwrite
 from tests.samples import session
 
 PACKAGE = Path(__file__).parent.parent.parent / "atles"
@@ -264,6 +264,43 @@ def test_every_query_is_one_that_sqlite_understands(tmp_path: Path) -> None:
         values = dict.fromkeys(re.findall(r":(\w+)", sql))
         database._connection.execute(f"explain {sql}", values), name
     database.close()
+
+
+def test_damage_is_an_error_of_its_own_and_remembered_until_it_is_mended(tmp_path: Path) -> None:
+    path = tmp_path / "atles.db"
+    before = Store(path)
+    before.sessions.add(session("one", "u: a"), 5)
+    before.close()
+    was = overwrite(path, "sessions")
+    store = Store(path)
+    assert store.database.damage == "", "nobody has come upon it"
+    store.database.look_again()
+    with pytest.raises(
+        Damaged, match=rf"the database {path} is damaged \(database disk image is malformed\); `atles do"
+    ):
+        store.sessions.list()
+    assert store.database.damage.startswith(f"the database {path} is damaged")
+    store.database.look_again()
+    assert store.database.damage, "it is as it was"
+    with path.open("r+b") as file:
+        file.write(was)
+    store.database.close()  # what it keeps in memory it would take for what is there
+    store.database.look_again()
+    assert store.database.damage == "" and sessions(store) == ["one"]
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "atles.db"
+    path.write_bytes(b"no database " * 100)
+    with pytest.raises(Damaged, match=r"cannot open the database .*: file is not a database; `atles doctor`"):
+        SQLite(path)
+
+
+def test_what_others_refuse_is_no_damage(sqlite: Store) -> None:
+    with pytest.raises(StoreError) as refused:
+        sqlite.database.run("jobs.put", kind="x")  # values that the statement asks for are missing
+    assert not isinstance(refused.value, Damaged) and sqlite.database.damage == ""
 
 
 def test_every_query_is_one_that_postgresql_understands(postgresql: str) -> None:

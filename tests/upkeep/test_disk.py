@@ -373,7 +373,7 @@ def test_everybody_who_looks_is_told(home: Home, fake: FakePrograms, disk: Disk)
         findings = {it["check"]: it for it in json.loads(said("doctor", "--json"))}
         assert findings["disk"]["state"] == "fail" and "atles prune --dry-run" in findings["disk"]["fix"]
         with urlopen(f"{daemon.gateway_url}/readyz") as answer:
-            assert json.load(answer) == {"status": "ready", "disk": "no learning"}
+            assert json.load(answer) == {"status": "ready", "disk": "no learning", "database": "ok"}
     finally:
         daemon.stop()
 

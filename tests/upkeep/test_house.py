@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from atles.errors import StoreError
+from atles.errors import Damaged, StoreError
 from atles.upkeep.house import Chore, House
 
 
@@ -43,3 +43,16 @@ def test_none_is_begun_after_the_word_to_stop() -> None:
     stop, done = threading.Event(), []
     House([Chore("a", 1, stop.set), Chore("b", 1, lambda: done.append("b"))], stop).do_due()
     assert done == []
+
+
+def test_what_waits_for_a_damaged_database_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    damaged = [True, True, False, True]
+
+    def write() -> None:
+        if damaged.pop(0):
+            raise Damaged("the database is damaged")
+
+    house = House([Chore("writing the logs", 0, write)], threading.Event())
+    for seen in (1, 1, 1, 2):
+        house.do_due()
+        assert [it.getMessage() for it in caplog.records] == ["writing the logs waits: the database is damaged"] * seen

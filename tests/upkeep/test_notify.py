@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from atles.cli.foreground import LearningDaemon
-from atles.errors import StoreError
+from atles.errors import Damaged, StoreError
 from atles.gateway.server import Gateway
 from atles.layout import Home
 from atles.settings import GatewaySettings, Settings
@@ -149,6 +149,27 @@ def test_a_store_that_does_not_answer_is_no_sign_of_life(systemd: FakeSystemd, a
     assert systemd.listen() == []
 
 
+def test_a_damaged_database_is_told_and_no_reason_to_be_ended(
+    systemd: FakeSystemd, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Begun anew it would find the same file, and who talks to a model through it would be cut off."""
+    damage = [Damaged("it is damaged"), Damaged("it is damaged"), None]
+
+    def ask() -> None:
+        if found := damage.pop(0):
+            raise found
+
+    beat, _ = pulse(address, {"one": lambda: True}, ask)
+    with caplog.at_level(logging.INFO, "atles.daemon"):
+        for _ in range(3):
+            beat.look()
+    said = ["nothing is learned, though all is recorded: it is damaged", "the database is whole again"]
+    assert [it.getMessage() for it in caplog.records] == said
+    alive = ["WATCHDOG=1"]
+    told = [["STATUS=nothing is learned: it is damaged"], alive, alive, ["STATUS=learning"], alive]
+    assert systemd.listen() == told
+
+
 def test_parts_that_were_told_to_end_are_no_trouble(
     systemd: FakeSystemd, address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -174,11 +195,13 @@ def watched(home: Home, fake: FakePrograms, systemd: FakeSystemd, address: str) 
 
 def test_a_daemon_that_works_is_heard_of_again_and_again(watched: LearningDaemon, systemd: FakeSystemd) -> None:
     until(lambda: systemd.listen().count(["WATCHDOG=1"]) >= 3, "it was heard of three times")
-    assert {part.name for part in watched._parts()} == {"lane learn", "lane train", "the monitor", "the gateway"}
+    assert {part.name for part in watched._parts()} == {
+        "lane learn", "lane train", "the monitor", "the gateway", "the errands",
+    }  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.parametrize("part", ["monitor", "lane", "gateway"])
+@pytest.mark.parametrize("part", ["monitor", "lane", "gateway", "errands"])
 def test_a_daemon_of_which_a_part_died_is_not(
     watched: LearningDaemon, systemd: FakeSystemd, home: Home, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +215,12 @@ def test_a_daemon_of_which_a_part_died_is_not(
         monkeypatch.setattr(worker, "run_one", lambda: sys.exit())
         watched._wake(worker.lane)
         dead = f"lane {worker.lane}"
+    elif part == "errands":
+        errands = watched._errands
+        monkeypatch.setattr(errands, "do_due", lambda: sys.exit())
+        errands._thread = threading.Thread(target=errands._keep)  # the first waits for what is due in minutes
+        errands.start()
+        dead = "the errands"
     else:
         gateway = watched._gateway
         assert isinstance(gateway, Gateway) and gateway._loop

@@ -41,6 +41,8 @@ _STATUS = schema.obj(
         "inbox": schema.whole("Files not taken in yet."), "quarantine": _COUNT, "active_adapter": _OR_NULL,
         "progress": schema.or_null(schema.OBJECT),
         "disk": schema.obj({"free": schema.whole("Bytes."), "state": schema.text("ok, no training, or no learning")}),
+        "damage": schema.text("How the daemon has found its database to be damaged; empty if it has not."),
+        "trains": schema.truth("Whether trainings are switched on."),
     }
 )  # fmt: skip
 _TRAINING = schema.obj(
