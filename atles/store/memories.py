@@ -2,6 +2,7 @@
 `pipeline.reconcile`."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from atles.errors import AtlesError
 from atles.records import Memory, MemoryType, canonical_json
 from atles.store.database import Database, Row
 from atles.store.sessions import rowids
+
+_NUMBER = re.compile(r"[0-9]{1,18}")  # of a row
 
 
 class Memories:
@@ -225,7 +228,7 @@ class Memories:
         return row
 
     def session_or_none(self, name: str) -> dict[str, Any] | None:
-        row = self._db.row("memories.session", id=name)
+        row = self._db.row("memories.session", id=name, number=int(name) if _NUMBER.fullmatch(name) else -1)
         return _session(row) if row else None
 
     def count(self) -> int:

@@ -60,9 +60,19 @@ class Learned:
             expected, other = getattr(self, field.name), getattr(found, field.name)
             wrong = [key for key in expected.keys() | other.keys() if expected.get(key) != other.get(key)]
             for key in sorted(wrong)[:_SHOWN]:
-                yield f"{field.name} of {key}: {_short(other.get(key))}, not {_short(expected.get(key))}"
+                here, there = _differing(other.get(key), expected.get(key))
+                yield f"{field.name} of {key}: {_short(here)}, not {_short(there)}"
             if len(wrong) > _SHOWN:
                 yield f"{field.name}: {len(wrong) - _SHOWN} more"
+
+
+def _differing(one: Any, other: Any) -> tuple[Any, Any]:
+    """Of two memories what is not the same in both."""
+    if not (isinstance(one, Memory) and isinstance(other, Memory)):
+        return one, other
+    pairs = [(it.name, getattr(one, it.name), getattr(other, it.name)) for it in fields(Memory)]
+    differ = [it for it in pairs if it[1] != it[2]]
+    return (one.text, {name: value for name, value, _ in differ}), {name: value for name, _, value in differ}
 
 
 def _short(value: Any) -> str:

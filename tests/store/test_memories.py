@@ -78,6 +78,8 @@ def test_a_session_has_the_documented_columns(memory: MemoryProcessor, store: St
     assert store.memories.session(str(row["id"])) == row
     with pytest.raises(AtlesError, match="nothing is remembered of a session 'none'"):
         store.memories.session("none")
+    assert store.memories.session(str(row["id"])) == row, "by its number, too"
+    assert store.memories.session_or_none("9" * 30) is None
 
 
 def test_topics_are_merged_over_sessions_and_go_with_the_last_of_them(store: Store) -> None:

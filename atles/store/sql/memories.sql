@@ -8,7 +8,7 @@ on conflict (session_id) do update set
 select * from session_memories order by id desc
 
 -- name: session
-select * from session_memories where cast(id as text) = :id or session_id = :id order by session_id = :id desc limit 1
+select * from session_memories where session_id = :id or id = :number order by session_id = :id desc limit 1
 
 -- name: reject
 update messages set rejected = 1 where id = :id
