@@ -2,8 +2,9 @@
 
 A memory is never overwritten. What holds no more gets an end and stays as history; what is said again is counted; and
 a claim that is older than what took its place becomes history at once, so the order in which sessions arrive does
-not matter. As in bi-temporal stores (Snodgrass, Developing Time-Oriented Database Applications in SQL, 1999), when
-something was true is told apart from when it was learned.
+not matter, unless more memories are alike than a claim is compared with. As in bi-temporal stores (Snodgrass,
+Developing Time-Oriented Database Applications in SQL, 1999), when something was true is told apart from when it was
+learned.
 """
 
 import re
