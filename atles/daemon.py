@@ -319,7 +319,8 @@ class LearningDaemon:
         return list(self.queue.dead())
 
     def _busy(self) -> bool:
-        return any(job.kind in self._crew.does for job in self.queue.open()) or self.inbox.waiting()
+        # Files first: one that is taken between the two looks has a job by then.
+        return self.inbox.waiting() or any(job.kind in self._crew.does for job in self.queue.open())
 
     def get_status(self) -> dict[str, Any]:
         """The daemon, its queue, the active adapter and the original's statistics."""

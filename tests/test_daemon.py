@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
@@ -25,7 +25,7 @@ from atles.one_daemon import get_daemon, get_daemon_status, start_daemon, stop_d
 from atles.pipeline import journal, lanes, room, steps
 from atles.pipeline.finetune import ModelFineTuner
 from atles.pipeline.memory import MemoryProcessor
-from atles.queue import NewJob
+from atles.queue import Job, NewJob
 from atles.settings import DaemonSettings, GatewaySettings, QueueSettings, Settings
 from atles.store import Store
 from tests.fakes import FakePrograms
@@ -50,6 +50,23 @@ def test_a_dropped_session_is_taken_at_once_and_learned(daemon: LearningDaemon, 
     assert daemon.drain() == []
     assert daemon.store.memories.session("session_001")
     assert json.loads(home.stats.read_text())["sessions_processed"] == 1
+
+
+def test_a_file_that_is_taken_between_two_looks_is_waited_for(
+    daemon: LearningDaemon, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_open = daemon.queue.open
+    # Not by the monitor, but just when somebody looks.
+    monkeypatch.setattr(type(daemon._crew.context), "no_learning", lambda self: "later")
+    file = drop(home, chat(1))
+
+    def looked() -> Sequence[Job]:
+        if file.exists():
+            assert daemon.inbox.take(file)
+        return queue_open()
+
+    monkeypatch.setattr(daemon.queue, "open", looked)
+    assert daemon._busy()
 
 
 def test_what_lay_there_before_the_start_is_learned(home: Home, fake: FakePrograms) -> None:

@@ -42,6 +42,8 @@ def status(home: Home, store: Store, queue: Queue, settings: Settings) -> dict[s
     """The daemon, its queue, the active adapter and the totals, as one JSON object."""
     running = owner(home)
     uptime = max(0.0, time.time() - running["started_at"]) if running and running["started_at"] else 0.0
+    # Before the jobs: a file that is taken meanwhile is counted twice, not never, or `drain` would end too early.
+    inbox = sum(1 for _ in home.sessions.glob("completed_*.json"))
     jobs = queue.open()
     _, active = store.adapters.active()
     return {
@@ -54,7 +56,7 @@ def status(home: Home, store: Store, queue: Queue, settings: Settings) -> dict[s
             "running": [job.key for job in jobs if job.state == "running"],
             "dead": [{"job": job.key, "error": job.error} for job in queue.dead()],
         },
-        "inbox": sum(1 for _ in home.sessions.glob("completed_*.json")),
+        "inbox": inbox,
         "quarantine": sum(1 for _ in home.quarantine.glob("*.reason.txt")),
         "gateway": (running or {}).get("gateway"),
         "active_adapter": None if active == BASE else active,

@@ -1,13 +1,40 @@
-"""Whether a process is alive."""
+"""What a daemon does, and whether it is alive."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from atles.insights.status import alive
+from atles.insights.status import alive, status
+from atles.layout import Home
+from atles.pipeline.lanes import open_queue
+from atles.queue import Job, NewJob, Queue
+from atles.settings import Settings
+from atles.store import Store
+from tests.samples import chat, drop
+
+
+def test_a_file_that_is_taken_while_it_is_looked_is_not_overseen(home: Home, store: Store) -> None:
+    queue, file = open_queue(store, Settings()), drop(home, chat(1))
+
+    class Taking:
+        """A queue into which the file comes just before somebody looks."""
+
+        def open(self) -> Sequence[Job]:
+            if file.exists():
+                queue.put(NewJob("memory", "a", "learn"))
+                file.unlink()
+            return queue.open()
+
+        def dead(self) -> Sequence[Job]:
+            return queue.dead()
+
+    seen = status(home, store, cast("Queue", Taking()), Settings())
+    assert seen["inbox"] + seen["queue"]["waiting"] >= 1
 
 
 def test_alive_is_what_runs() -> None:
