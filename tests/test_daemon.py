@@ -56,14 +56,14 @@ def test_a_file_that_is_taken_between_two_looks_is_waited_for(
     daemon: LearningDaemon, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue_open = daemon.queue.open
-    # Not by the monitor, but just when somebody looks.
+    # Not by the monitor, but just after somebody looked.
     monkeypatch.setattr(type(daemon._crew.context), "no_learning", lambda self: "later")
     file = drop(home, chat(1))
 
     def looked() -> Sequence[Job]:
-        if file.exists():
-            assert daemon.inbox.take(file)
-        return queue_open()
+        found = queue_open()
+        assert daemon.inbox.take(file)
+        return found
 
     monkeypatch.setattr(daemon.queue, "open", looked)
     assert daemon._busy()

@@ -70,9 +70,8 @@ def test_what_openais_clients_ask(process: subprocess.Popen[str]) -> None:
     logprobs = {**likeliest, "max_tokens": 1, "logprobs": True, "top_logprobs": 3}
     (token,) = json.loads(ask(url, "/chat/completions", logprobs)[2])["choices"][0]["logprobs"]["content"]
     assert len(token["top_logprobs"]) == 3
-    assert json.loads(ask(url, "/completions", {"prompt": "1 2 3", "max_tokens": 2, "temperature": 0})[2])["choices"][
-        0
-    ]["text"]
+    plain = {"prompt": "1 2 3", "max_tokens": 2, "temperature": 0}
+    assert json.loads(ask(url, "/completions", plain)[2])["choices"][0]["text"]
     assert json.loads(ask(url, "/models")[2])["data"][0]["id"] == "mine"
     assert ask(url, "/embeddings", {"input": "x"})[0] == 501
     status, _, text = ask(url, "/chat/completions", {"messages": [{"role": "user", "content": "word " * 500}]})
